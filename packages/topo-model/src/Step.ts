@@ -1,0 +1,81 @@
+/**
+ * A plan is a list of steps; each step names the value before and the value
+ * after, so that its inverse is the same step with the two exchanged.
+ *
+ * @since 0.1.0
+ */
+import { Schema } from "effect";
+import { Desired } from "./Guest.ts";
+import { Bytes, DomainId, PcpuId, PnodeId, VcpuId, VnodeId } from "./Ids.ts";
+
+const change = <S extends Schema.Top>(value: S) => Schema.Struct({ from: value, to: value });
+
+/** Memory of a pnode set aside for a domain, so that nobody else takes it meanwhile. @since 0.1.0 */
+export const ReserveStep = Schema.TaggedStruct("reserve", {
+  domain: DomainId,
+  pnode: PnodeId,
+  reservedBytes: change(Bytes),
+});
+
+/** The most memory that the domain may hold (maxmem). @since 0.1.0 */
+export const LimitStep = Schema.TaggedStruct("limit", {
+  domain: DomainId,
+  limitBytes: change(Bytes),
+});
+
+/** Hard affinity of vCPUs. @since 0.1.0 */
+export const PinStep = Schema.TaggedStruct("pin", {
+  domain: DomainId,
+  vcpus: Schema.Array(VcpuId),
+  pcpus: change(Schema.Array(PcpuId)),
+});
+
+/** `cpu/<n>/availability`: whether the guest may use the vCPUs. @since 0.1.0 */
+export const VcpusStep = Schema.TaggedStruct("vcpus", {
+  domain: DomainId,
+  vcpus: Schema.Array(VcpuId),
+  online: change(Schema.Boolean),
+});
+
+/** The operations of `numa/request`. `cancel` is the pipeline's own. @since 0.1.0 */
+export const RequestOp = Schema.Literals(["expand", "shrink", "rehome", "resize"]);
+export type RequestOp = typeof RequestOp.Type;
+
+/**
+ * One request to the guest: targets and desired states of vnodes, written in
+ * one transaction, then awaited until the guest says done or failed.
+ *
+ * @since 0.1.0
+ */
+export const RequestStep = Schema.TaggedStruct("request", {
+  domain: DomainId,
+  op: change(RequestOp),
+  vnodes: Schema.Array(
+    Schema.Struct({
+      vnode: VnodeId,
+      pnode: change(PnodeId),
+      targetBytes: change(Bytes),
+      desired: change(Desired),
+    }),
+  ),
+});
+export type RequestStep = typeof RequestStep.Type;
+
+/** The hypervisor moves a vnode's memory between pnodes while the guest runs. @since 0.1.0 */
+export const MoveStep = Schema.TaggedStruct("move", {
+  domain: DomainId,
+  vnode: VnodeId,
+  bytes: Bytes,
+  pnode: change(PnodeId),
+});
+
+/** @since 0.1.0 */
+export const Step = Schema.Union([
+  ReserveStep,
+  LimitStep,
+  PinStep,
+  VcpusStep,
+  RequestStep,
+  MoveStep,
+]);
+export type Step = typeof Step.Type;

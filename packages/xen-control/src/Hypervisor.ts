@@ -1,0 +1,113 @@
+/**
+ * The contract of the hypervisor: what the toolstack asks of Xen itself.
+ * Layers: `embedded` and `live`.
+ *
+ * @since 0.1.0
+ */
+import type { DomainId, Host, PcpuId, PnodeId, VcpuId, VnodeId } from "@virtflex/topo-model";
+import { Context, type Effect, Schema } from "effect";
+import type { XenUnavailable } from "./XenStore.ts";
+
+/** Stable reasons why the hypervisor refuses. @since 0.1.0 */
+export const HypervisorReason = Schema.Literals([
+  "NoSuchDomain",
+  "NoSuchVcpu",
+  "NoSuchNode",
+  "NoMemory",
+  "Unsupported",
+  "Busy",
+  "Refused",
+]);
+export type HypervisorReason = typeof HypervisorReason.Type;
+
+/** An operation that the hypervisor refused. @since 0.1.0 */
+export class HypervisorError extends Schema.TaggedError<HypervisorError>()("HypervisorError", {
+  reason: HypervisorReason,
+  operation: Schema.String,
+  detail: Schema.String,
+}) {
+  /** A stable code for machines. */
+  get code(): string {
+    return `HYPERVISOR_${this.reason.replace(/(?<!^)([A-Z])/g, "_$1").toUpperCase()}`;
+  }
+  override get message(): string {
+    return `${this.operation}: ${this.detail}`;
+  }
+}
+
+/** What every call may fail with. @since 0.1.0 */
+export type HypervisorFailure = HypervisorError | XenUnavailable;
+
+/** A domain as the hypervisor sees it; memory in bytes. @since 0.1.0 */
+export interface DomainInfo {
+  readonly domain: DomainId;
+  readonly name: string;
+  readonly state: "running" | "paused" | "dying";
+  /** What it holds now. */
+  readonly memoryBytes: number;
+  /** The most that it may hold. */
+  readonly limitBytes: number;
+  readonly vcpus: ReadonlyArray<{
+    readonly id: VcpuId;
+    readonly online: boolean;
+    readonly affinity: ReadonlyArray<PcpuId>;
+  }>;
+  /** Virtual NUMA as built; empty for a domain without it. */
+  readonly vnuma: ReadonlyArray<{
+    readonly id: VnodeId;
+    readonly pnode: PnodeId;
+    readonly capacityBytes: number;
+    readonly vcpus: ReadonlyArray<VcpuId>;
+  }>;
+  readonly distances: ReadonlyArray<ReadonlyArray<number>>;
+  /** Bytes held on each pnode. */
+  readonly residentBytes: ReadonlyArray<{ readonly pnode: PnodeId; readonly bytes: number }>;
+}
+
+/** @since 0.1.0 */
+export class Hypervisor extends Context.Service<
+  Hypervisor,
+  {
+    /** Nodes, CPUs, free memory (reservations taken off) and distances. */
+    readonly host: Effect.Effect<Host, HypervisorFailure>;
+    readonly domains: Effect.Effect<ReadonlyArray<DomainInfo>, HypervisorFailure>;
+    readonly domain: (domain: DomainId) => Effect.Effect<DomainInfo, HypervisorFailure>;
+    /** Sets `cpu/<n>/availability`, as libxl_set_vcpuonline does. Idempotent. */
+    readonly setVcpusOnline: (
+      domain: DomainId,
+      vcpus: ReadonlyArray<VcpuId>,
+      online: boolean,
+    ) => Effect.Effect<void, HypervisorFailure>;
+    /** Hard affinity of each of the vCPUs. Idempotent. */
+    readonly pinVcpus: (
+      domain: DomainId,
+      vcpus: ReadonlyArray<VcpuId>,
+      pcpus: ReadonlyArray<PcpuId>,
+    ) => Effect.Effect<void, HypervisorFailure>;
+    /** The most memory that the domain may hold. Idempotent. */
+    readonly setLimit: (domain: DomainId, bytes: number) => Effect.Effect<void, HypervisorFailure>;
+    /**
+     * Sets the reservation that the domain has on a pnode to exactly `bytes`:
+     * memory that nobody else may take and that the domain's own balloon-in
+     * there consumes. `NoMemory` when the pnode has not as much free. Idempotent.
+     */
+    readonly reserve: (
+      domain: DomainId,
+      pnode: PnodeId,
+      bytes: number,
+    ) => Effect.Effect<void, HypervisorFailure>;
+    /**
+     * Moves the memory of a vnode to another pnode while the guest runs, and
+     * makes later balloon-ins of the vnode land there. `Unsupported` where the
+     * hypervisor can't; nothing has changed then.
+     */
+    readonly moveVnode: (
+      domain: DomainId,
+      vnode: VnodeId,
+      pnode: PnodeId,
+    ) => Effect.Effect<
+      { readonly movedBytes: number; readonly skippedPages: number },
+      HypervisorFailure
+    >;
+  }
+>()("@virtflex/xen-control/Hypervisor") {}
