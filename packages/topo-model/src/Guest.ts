@@ -5,7 +5,7 @@
  */
 import { Schema } from "effect";
 import { Distances } from "./Host.ts";
-import { Bytes, DomainId, PnodeId, VcpuId, VnodeId } from "./Ids.ts";
+import { Bytes, DomainId, PcpuId, PnodeId, VcpuId, VnodeId } from "./Ids.ts";
 
 /** What the host wants of a vnode (`numa/node/<v>/desired`). @since 0.1.0 */
 export const Desired = Schema.Literals(["online", "offline"]);
@@ -29,10 +29,23 @@ export const Vnode = Schema.Struct({
 export type Vnode = typeof Vnode.Type;
 
 /** @since 0.1.0 */
+export const Vcpu = Schema.Struct({
+  id: VcpuId,
+  /** Whether the guest may use it (`cpu/<n>/availability`). */
+  online: Schema.Boolean,
+  /** The pcpus that it may run on (hard affinity). */
+  affinity: Schema.Array(PcpuId),
+});
+export type Vcpu = typeof Vcpu.Type;
+
+/** @since 0.1.0 */
 export const Guest = Schema.Struct({
   domain: DomainId,
   name: Schema.String,
   vnodes: Schema.Array(Vnode),
+  vcpus: Schema.Array(Vcpu),
   distances: Distances,
+  /** The most memory that the domain may hold (maxmem). */
+  limitBytes: Bytes,
 });
 export type Guest = typeof Guest.Type;
