@@ -6,6 +6,7 @@
 export * from "./Guest.ts";
 export * from "./Host.ts";
 export * from "./Ids.ts";
+export * as NumaKeys from "./NumaKeys.ts";
 export * from "./Plan.ts";
 export * from "./Step.ts";
 export * from "./TopologyChange.ts";
