@@ -200,7 +200,7 @@ test("paths of host and guest are the same keys", () => {
 });
 
 test("a value that xenstore could not hold is refused", () => {
-  const long = [NumaKeys.parseCpuList, NumaKeys.parseRequest, NumaKeys.parseState];
+  const long: typeof parsers = [NumaKeys.parseCpuList, NumaKeys.parseRequest, NumaKeys.parseState];
   for (const parse of long) expect(Result.isFailure(parse("1 ".repeat(3000)))).toBe(true);
   expect(Result.isFailure(NumaKeys.parseCpuList("0".repeat(5000)))).toBe(true);
 });
