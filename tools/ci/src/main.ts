@@ -1,0 +1,65 @@
+/**
+ * What `npm test` runs: every check and every test of the tree, one stage
+ * after the other, whatever failed before. `--lab` adds the real Xen host.
+ * The last line adds up all runners; a stage that fails without a failed test
+ * counts as one.
+ */
+import { spawn } from "node:child_process";
+import { add, type Counts, countsOf, format, none } from "./counts.ts";
+
+interface Stage {
+  readonly name: string;
+  readonly command: ReadonlyArray<string>;
+}
+
+const nx = (targets: string): ReadonlyArray<string> => [
+  "nx",
+  "run-many",
+  "-t",
+  ...targets.split(" "),
+  "--nxBail=false",
+  "--output-style=stream-without-prefixes",
+];
+
+const stages: ReadonlyArray<Stage> = [
+  { name: "formatting", command: ["prettier", "--check", "."] },
+  { name: "build, lint, types", command: nx("build lint typecheck") },
+  { name: "dead exports and dependencies", command: ["knip"] },
+  {
+    name: "published types",
+    command: ["attw", "--pack", "packages/xen-control", "--profile", "esm-only"],
+  },
+  { name: "tests", command: nx("test") },
+];
+
+const lab: Stage = { name: "lab: a real Xen host", command: ["npm", "run", "test:lab"] };
+
+const run = (stage: Stage): Promise<Counts> =>
+  new Promise((resolve) => {
+    console.log(`\n=== ${stage.name}: ${stage.command.join(" ")}`);
+    const [file = "", ...args] = stage.command;
+    const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (chunk: string) => {
+        text += chunk;
+        process.stdout.write(chunk);
+      });
+    }
+    child.on("error", (error) => {
+      console.log(`${stage.name}: ${error.message}`);
+    });
+    child.on("close", (code) => {
+      const counts = countsOf(text);
+      const broken = code !== 0 && counts.failed === 0;
+      console.log(`=== ${stage.name}: ${code === 0 ? "passed" : "FAILED"} (${format(counts)})`);
+      resolve(broken ? add(counts, { ...none, failed: 1 }) : counts);
+    });
+  });
+
+let total = none;
+for (const stage of process.argv.includes("--lab") ? [...stages, lab] : stages) {
+  total = add(total, await run(stage));
+}
+console.log(`\n${format(total)}`);
+process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
