@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libvirtflex-rt: what every OpenMP runtime that follows a changing NUMA
+ * topology has in common.  A runtime (libgomp, an OMPT tool) calls:
+ *
+ *	vfrt_start ()		once, when it is loaded
+ *	vfrt_changed (seen)	at every place where a thread may adapt
+ *	vfrt_refresh ()		where it says yes, under vfrt_lock: then read
+ *				vfrt_view () and adapt the team
+ *	vfrt_bind_self (place)	by every thread, for itself
+ *	vfrt_acknowledge ()	when the last of them has
+ *
+ * A thread that binds itself costs 20 us a change, one that is bound by another
+ * thread some ms: hence no function to bind another one.
+ *
+ * Nothing here fails the program, raises or handles a signal, or writes to a
+ * standard stream, stderr under VIRTFLEX_VERBOSE=1 excepted.
+ *
+ * Environment:
+ *	VIRTFLEX_TOPOLOGY	the page; without it /proc/virtflex/topology
+ *	VIRTFLEX_THREADS=follow	a number of threads that the user or the program
+ *				set is no upper bound
+ *	VIRTFLEX_VERBOSE=1	one line to stderr a change
+ */
+#ifndef VIRTFLEX_RUNTIME_H
+#define VIRTFLEX_RUNTIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "virtflex/cpus.h"
+#include "virtflex/places.h"
+
+#define VFRT_NO_PLACE (-1)
+
+/* What the process may use now.  Read it under vfrt_lock. */
+struct vfrt_view {
+	/* Of the page that this was made from; 0: no valid one was published
+	 * so far, and the runtime behaves as if there were none. */
+	uint64_t generation;
+	/* Page (CPUs of online nodes that aren't evacuated) and start-up
+	 * affinity (which a cgroup's cpuset contains).  Never empty: the
+	 * start-up affinity alone where nothing of the page is in it. */
+	struct vfrt_cpus allowed;
+	/* CPUs that the page has online, of whatever node. */
+	struct vfrt_cpus online;
+	/* count 0 unless vfrt_set_places was called. */
+	struct vfrt_places places;
+};
+
+/* The word that vfrt_changed polls; not for use otherwise. */
+extern const uint64_t *vfrt_generation;
+
+/* Whether a thread that adapted to the generation seen has to adapt again.
+ * seen is 0 for one that never did.  One relaxed load of the page's generation;
+ * false for ever where there is no page. */
+static inline bool vfrt_changed(uint64_t seen)
+{
+	const uint64_t *word = __atomic_load_n(&vfrt_generation, __ATOMIC_RELAXED);
+
+	return __builtin_expect(__atomic_load_n(word, __ATOMIC_RELAXED) != seen, 0);
+}
+
+/* Reads the environment, the start-up affinity and the page.  Returns false
+ * where there is no page to follow, and then nothing else need be called.  The
+ * process registers with the publisher later, when a thread first refreshes: a
+ * program that never opens a parallel region holds up nobody. */
+bool vfrt_start(void);
+
+/* When the runtime is unloaded, or the process ends: takes the process off the
+ * publisher's list of a page that is a file.  The page stays mapped, as at the
+ * end of a process other threads may still poll it. */
+void vfrt_stop(void);
+
+/* One lock guards the view, and what a runtime derives from it.  Held across
+ * fork, so that a child finds it free. */
+void vfrt_lock(void);
+void vfrt_unlock(void);
+
+/* Under the lock: makes the view that of the page, unless the page breaks its
+ * ABI's limits: then the view stays as it was.  Returns the page's generation,
+ * which is what the caller has seen now, either way. */
+uint64_t vfrt_refresh(void);
+
+/* Under the lock. */
+const struct vfrt_view *vfrt_view(void);
+
+/* The text that places are made from, now and after every change; text is
+ * copied.  Returns false, and there are no places, where it isn't one. */
+bool vfrt_set_places(enum vfrt_places_syntax syntax, const char *text);
+
+/* Under the lock: the CPUs that were allowed to the process when it started. */
+const struct vfrt_cpus *vfrt_startup_cpus(void);
+
+/* Under the lock: how many threads a team has that no clause fixes.  bound is
+ * what OMP_NUM_THREADS or omp_set_num_threads asked for; 0: neither did. */
+unsigned vfrt_threads(unsigned long bound);
+
+/* Without the lock: refreshes the view and sets the calling thread's affinity,
+ * to the place of that number (modulo their count: it may be of an older view),
+ * or with VFRT_NO_PLACE to the allowed CPUs.  A thread without a place whose own
+ * mask the program narrowed keeps to that as far as it is allowed.  Returns the
+ * generation that the caller has seen now. */
+uint64_t vfrt_bind_self(int place);
+
+/* Under the lock: tells the publisher that the process has adapted. */
+void vfrt_acknowledge(uint64_t generation);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "affinity.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include "check.h"
+#include "fake.h"
+
+static void narrowed(void)
+{
+	struct vfrt_cpus none = { 0 }, c0 = fake_cpus("0"), c1 = fake_cpus("1"),
+			 c01 = fake_cpus("0-1"), c03 = fake_cpus("0-3");
+
+	/* By the program, of the start-up mask or of the last that we set. */
+	CHECK(vfrt_affinity_narrowed(&c1, &c03, &c03, &c03));
+	CHECK(vfrt_affinity_narrowed(&c1, &c01, &c03, &c03));
+	/* Not at all. */
+	CHECK(!vfrt_affinity_narrowed(&c03, &c03, &c03, &c03));
+	CHECK(!vfrt_affinity_narrowed(&c01, &c01, &c03, &c03));
+	/* CPUs 2 and 3 went offline, and from every mask with them. */
+	CHECK(!vfrt_affinity_narrowed(&c01, &c03, &c03, &c01));
+	/* All of the mask went offline: the kernel gave it every CPU. */
+	CHECK(!vfrt_affinity_narrowed(&c0, &c1, &c01, &c0));
+	/* Widened. */
+	CHECK(!vfrt_affinity_narrowed(&c03, &c01, &c01, &c03));
+	CHECK(!vfrt_affinity_narrowed(&c03, &c01, &c03, &c03));
+	/* Narrowed to a CPU that the page has offline. */
+	CHECK(vfrt_affinity_narrowed(&c1, &c01, &c01, &c0));
+	CHECK(!vfrt_affinity_narrowed(&none, &none, &c01, &none));
+}
+
+static struct vfrt_cpus mask(void)
+{
+	struct vfrt_cpus now = { 0 };
+
+	CHECK(sched_getaffinity(0, sizeof now, (cpu_set_t *)(void *)&now) == 0);
+	return now;
+}
+
+static void set_mask(const struct vfrt_cpus *cpus)
+{
+	CHECK(sched_setaffinity(0, sizeof *cpus, (const cpu_set_t *)(const void *)cpus) == 0);
+}
+
+static void is(const struct vfrt_cpus *expected)
+{
+	struct vfrt_cpus now = mask();
+
+	CHECK(vfrt_cpus_equal(&now, expected));
+}
+
+/* On the CPUs of this machine. */
+static void confined(void)
+{
+	struct vfrt_cpus startup = mask(), a = { 0 }, b = { 0 }, from_proc;
+	unsigned first = vfrt_cpus_next(&startup, 0);
+	unsigned second = vfrt_cpus_next(&startup, first + 1);
+
+	from_proc = vfrt_affinity_startup();
+	from_proc = vfrt_cpus_and(&from_proc, &startup);
+	CHECK(vfrt_cpus_equal(&from_proc, &startup));
+
+	vfrt_cpus_add(&a, first);
+	CHECK(vfrt_affinity_bind(&a) == 0);
+	is(&a);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	is(&startup);
+	if (second == VIRTFLEX_MAX_CPUS) {
+		fprintf(stderr, "one CPU: nothing to narrow to\n");
+		return;
+	}
+
+	vfrt_cpus_add(&b, second);
+	/* The program keeps to b; b leaves; b comes back. */
+	set_mask(&b);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	is(&b);
+	CHECK(vfrt_affinity_confine(&a, &startup, &a) == 0);
+	is(&a);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	is(&b);
+	/* The program takes every CPU again. */
+	set_mask(&startup);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	is(&startup);
+	CHECK(vfrt_affinity_confine(&a, &startup, &startup) == 0);
+	is(&a);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	is(&startup);
+}
+
+int main(void)
+{
+	narrowed();
+	confined();
+	return 0;
+}
