@@ -10,7 +10,13 @@ import { Bytes, DomainId, PcpuId, PnodeId, VcpuId, VnodeId } from "./Ids.ts";
 
 const change = <S extends Schema.Top>(value: S) => Schema.Struct({ from: value, to: value });
 
-/** Memory of a pnode set aside for a domain, so that nobody else takes it meanwhile. @since 0.1.0 */
+/**
+ * Memory of a pnode set aside for a domain, so that nobody else takes it meanwhile.
+ * Balloon-ins and moves of the domain consume it, so a closing step from 0 to 0
+ * returns what a guest that stopped within its tolerance has left of it.
+ *
+ * @since 0.1.0
+ */
 export const ReserveStep = Schema.TaggedStruct("reserve", {
   domain: DomainId,
   pnode: PnodeId,
@@ -79,3 +85,38 @@ export const Step = Schema.Union([
   MoveStep,
 ]);
 export type Step = typeof Step.Type;
+
+const exchanged = <A>({ from, to }: { readonly from: A; readonly to: A }) => ({
+  from: to,
+  to: from,
+});
+
+/**
+ * The step that undoes a step. Steps are undone in the reverse of their order:
+ * `steps.toReversed().map(inverse)`.
+ *
+ * @since 0.1.0
+ */
+export const inverse = (step: Step): Step => {
+  switch (step._tag) {
+    case "reserve":
+      return { ...step, reservedBytes: exchanged(step.reservedBytes) };
+    case "limit":
+      return { ...step, limitBytes: exchanged(step.limitBytes) };
+    case "pin":
+      return { ...step, pcpus: exchanged(step.pcpus) };
+    case "vcpus":
+      return { ...step, online: exchanged(step.online) };
+    case "move":
+      return { ...step, pnode: exchanged(step.pnode) };
+    case "request": {
+      const vnodes = step.vnodes.map(({ vnode, pnode, targetBytes, desired }) => ({
+        vnode,
+        pnode: exchanged(pnode),
+        targetBytes: exchanged(targetBytes),
+        desired: exchanged(desired),
+      }));
+      return { ...step, op: exchanged(step.op), vnodes };
+    }
+  }
+};

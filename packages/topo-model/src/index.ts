@@ -3,10 +3,18 @@
  *
  * @since 0.1.0
  */
+export * from "./Cost.ts";
 export * from "./Guest.ts";
 export * from "./Host.ts";
 export * from "./Ids.ts";
+export * from "./LowTarget.ts";
+export * from "./Model.ts";
 export * as NumaKeys from "./NumaKeys.ts";
 export * from "./Plan.ts";
+export * from "./Planner.ts";
+export * from "./PlanRefused.ts";
 export * from "./Step.ts";
+export * from "./Topology.ts";
 export * from "./TopologyChange.ts";
+export * from "./Units.ts";
+export * from "./Validation.ts";
