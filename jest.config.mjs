@@ -2,7 +2,7 @@
 export default {
   testMatch: ["<rootDir>/test/**/*.test.ts"],
   testEnvironment: "node",
-  testEnvironmentOptions: { exportConditions: ["@virtflex/source", "node", "node-addons"] },
+  testEnvironmentOptions: { customExportConditions: ["@virtflex/source", "node", "node-addons"] },
   extensionsToTreatAsEsm: [".ts"],
   transform: {
     "\\.ts$": [
