@@ -61,7 +61,7 @@ export type XenStoreFailure = XenStoreError | XenUnavailable;
 /** Who may do what with a node; the first entry's domain owns it. @since 0.1.0 */
 export interface Permission {
   readonly domain: number;
-  /** `none` of the owner's entry is the default for every domain not listed. */
+  /** The owner may all; the owner's entry is the default for every domain not listed. */
   readonly access: "none" | "read" | "write" | "both";
 }
 
@@ -71,7 +71,10 @@ export interface XenStoreOps {
   readonly write: (path: string, value: string) => Effect.Effect<void, XenStoreFailure>;
   /** Children's names, sorted. */
   readonly list: (path: string) => Effect.Effect<ReadonlyArray<string>, XenStoreFailure>;
-  /** Removes the node and everything below it; ENOENT if absent. */
+  /**
+   * Removes the node and everything below it. One that is absent is removed
+   * already, unless its parent is absent too: ENOENT.
+   */
   readonly remove: (path: string) => Effect.Effect<void, XenStoreFailure>;
   readonly permissions: (path: string) => Effect.Effect<ReadonlyArray<Permission>, XenStoreFailure>;
   readonly setPermissions: (
