@@ -1,1 +1,13 @@
-export {};
+/**
+ * Applies plans: hypervisor, guest, runtime, and back when something fails.
+ *
+ * @since 0.1.0
+ */
+export * from "./Apply.ts";
+export * from "./ChangeError.ts";
+export * from "./Controller.ts";
+export * from "./Progress.ts";
+export { openChanges, recover, type Recovered } from "./Recover.ts";
+export type { OnProgress } from "./Reporter.ts";
+export type { UndoLimits } from "./Rollback.ts";
+export * from "./Survey.ts";

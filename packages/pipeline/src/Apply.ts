@@ -1,0 +1,137 @@
+/**
+ * Applies a plan: step by step, telling what happens, within a deadline; on any
+ * failure, and on interruption, the inverses run backwards.
+ *
+ * @since 0.1.0
+ */
+import type { Plan } from "@virtflex/topo-model";
+import { Cause, Clock, Duration, Effect, Exit, Queue, Stream } from "effect";
+import {
+  ChangeFailed,
+  DeadlinePassed,
+  GuestUnaware,
+  RecoveryFailed,
+  type StepError,
+} from "./ChangeError.ts";
+import { perform } from "./Interpreter.ts";
+import * as Journal from "./Journal.ts";
+import type { Progress } from "./Progress.ts";
+import { recoverJournal } from "./Recover.ts";
+import { type OnProgress, reported } from "./Reporter.ts";
+import { rollBack } from "./Rollback.ts";
+import { isAware } from "./StoreKeys.ts";
+
+/** @since 0.1.0 */
+export interface ApplyOptions {
+  /** For the whole of the change, and again for each inverse that a guest must answer. */
+  readonly deadline: Duration.Input;
+  /** How long a guest has to answer a cancellation; 5 seconds unless given. */
+  readonly grace?: Duration.Input;
+}
+
+const limitsOf = ({ deadline, grace = "5 seconds" }: ApplyOptions) => ({
+  deadlineMs: Duration.toMillis(deadline),
+  graceMs: Duration.toMillis(grace),
+});
+
+/** Opens the journal; a change that was left behind is undone first. */
+const openJournal = Effect.fnUntraced(function* (
+  plan: Plan,
+  limits: ReturnType<typeof limitsOf>,
+  onProgress: OnProgress,
+) {
+  const domains = [...new Set(plan.steps.map(({ domain }) => domain))];
+  for (;;) {
+    const found = yield* Journal.open(domains, plan.steps);
+    if (found.opened !== undefined) return found.opened;
+    const recovered = yield* recoverJournal(found.stale, limits, onProgress);
+    if (recovered !== undefined && recovered.rollback.left.length > 0) {
+      return yield* new RecoveryFailed(recovered);
+    }
+  }
+});
+
+/**
+ * Applies a plan and waits until the guest, too, says that it is done.
+ *
+ * Only one change at a time can hold a domain: `ChangeInProgress` otherwise. A
+ * change that a dead controller left on the domain is undone first, and its
+ * steps are told as well. `ChangeFailed` says which step failed, why, and what
+ * became of the steps that had been begun. Interruption waits for the rollback.
+ *
+ * @since 0.1.0
+ */
+export const apply = Effect.fn("apply")(function* (
+  plan: Plan,
+  options: ApplyOptions & { readonly onProgress: OnProgress },
+) {
+  const { onProgress } = options;
+  const limits = limitsOf(options);
+  const { deadlineMs } = limits;
+  const { steps } = plan;
+  if (steps.length === 0) return;
+  for (const { domain } of steps.filter(({ _tag }) => _tag === "request")) {
+    if (!(yield* isAware(domain))) return yield* new GuestUnaware({ domain });
+  }
+
+  yield* Effect.uninterruptibleMask(
+    Effect.fnUntraced(function* (restore) {
+      const path = yield* openJournal(plan, limits, onProgress);
+      const endsAt = (yield* Clock.currentTimeMillis) + deadlineMs;
+      let begun = 0;
+
+      const forward = Effect.forEach(
+        steps,
+        Effect.fnUntraced(function* (step, index) {
+          begun = index + 1;
+          yield* Journal.begin(path, begun);
+          const leftMs = endsAt - (yield* Clock.currentTimeMillis);
+          const ofStep = { direction: "apply", index, total: steps.length } as const;
+          yield* reported(ofStep, step, onProgress, (onStatus) => perform(step, leftMs, onStatus));
+        }),
+        { discard: true },
+      ).pipe(
+        Effect.timeoutOrElse({
+          duration: Duration.millis(deadlineMs),
+          orElse: () => new DeadlinePassed({ deadlineMs }),
+        }),
+      );
+
+      const exit = yield* restore(forward).pipe(Effect.andThen(Journal.close(path)), Effect.exit);
+      if (Exit.isSuccess(exit)) return;
+
+      const rollback = yield* rollBack({ path, steps, begun }, limits, onProgress);
+      return yield* Effect.failCause(
+        Cause.map(
+          exit.cause,
+          (error: StepError) =>
+            new ChangeFailed({ index: Math.max(0, begun - 1), error, rollback }),
+        ),
+      );
+    }),
+  );
+});
+
+/**
+ * The same as a stream of what happens. Ending it early interrupts the change,
+ * and waits until it is rolled back.
+ *
+ * @since 0.1.0
+ */
+export const applyStream = (plan: Plan, options: ApplyOptions) =>
+  Stream.callback<
+    Progress,
+    Effect.Error<ReturnType<typeof apply>>,
+    Effect.Services<ReturnType<typeof apply>>
+  >(
+    (queue) =>
+      apply(plan, {
+        ...options,
+        onProgress: (progress) => Effect.asVoid(Queue.offer(queue, progress)),
+      }).pipe(
+        Effect.onExit((exit) =>
+          Exit.isSuccess(exit) ? Queue.end(queue) : Queue.failCause(queue, exit.cause),
+        ),
+      ),
+    { bufferSize: Number.POSITIVE_INFINITY },
+  );

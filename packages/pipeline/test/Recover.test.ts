@@ -1,0 +1,155 @@
+import { expect, test } from "@jest/globals";
+import { NodeServices } from "@effect/platform-node";
+import { DomainId } from "@virtflex/topo-model";
+import { type Hypervisor, XenStore } from "@virtflex/xen-control";
+import { type EmbeddedHost, layer as embeddedLayer } from "@virtflex/xen-control/embedded";
+import { Effect, Layer, type Scope } from "effect";
+import { apply, Controller, openChanges, recover } from "../src/index.ts";
+import { perform } from "../src/Interpreter.ts";
+import * as Journal from "../src/Journal.ts";
+import {
+  config,
+  controllerLayer,
+  domain,
+  everything,
+  gib,
+  lowBytes,
+  obedient,
+  runGuest,
+  self,
+  shrinkPlan,
+} from "./support.ts";
+
+const run = <A, E>(
+  effect: Effect.Effect<A, E, XenStore | Hypervisor | EmbeddedHost | Scope.Scope>,
+) => Effect.runPromise(effect.pipe(Effect.scoped, Effect.provide(embeddedLayer(config))));
+
+/** Another process, which finds every controller but itself as the test says. */
+const successor = (liveness: "alive" | "gone" | "unknown") =>
+  Effect.provide(
+    Layer.succeed(
+      Controller,
+      Controller.of({
+        self: { ...self, pid: 5000 },
+        liveness: ({ pid }) => Effect.succeed(pid === 5000 ? "alive" : liveness),
+      }),
+    ),
+  );
+
+const silent = () => Effect.void;
+const limits = { deadlineMs: 2000, graceMs: 500 };
+
+/** A controller that dies when `begun` steps were begun, the last of them done or not. */
+const killed = Effect.fnUntraced(function* (begun: number, lastDone: boolean) {
+  const { opened = "" } = yield* Journal.open([domain], shrinkPlan.steps);
+  for (const [index, step] of shrinkPlan.steps.slice(0, begun).entries()) {
+    yield* Journal.begin(opened, index + 1);
+    if (lastDone || index < begun - 1) yield* perform(step, 2000, silent);
+  }
+}, Effect.provide(controllerLayer()));
+
+const deaths = [0, 1, 2, 3].flatMap((begun) => [
+  { begun, lastDone: false },
+  { begun, lastDone: true },
+]);
+
+test.each(deaths)("a controller died, $begun steps begun, the last done: $lastDone", (death) =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      const before = yield* everything;
+      yield* killed(death.begun, death.lastDone);
+      expect(yield* openChanges.pipe(successor("gone"))).toMatchObject([
+        { domains: [domain], begun: death.begun, controllerIs: "gone" },
+      ]);
+      const recovered = yield* recover({ limits, onProgress: silent }).pipe(successor("gone"));
+      expect(recovered).toMatchObject([{ domains: [domain], rollback: { left: [] } }]);
+      expect(yield* everything).toEqual(before);
+      expect(yield* openChanges.pipe(successor("gone"))).toEqual([]);
+    }),
+  ),
+);
+
+test("the next change undoes what was left behind, then goes on", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      yield* killed(2, true);
+      yield* apply(shrinkPlan, { deadline: "2 seconds", onProgress: silent }).pipe(
+        successor("gone"),
+      );
+      expect((yield* everything).info.memoryBytes).toBe(3 * gib + lowBytes);
+      expect(yield* openChanges.pipe(successor("gone"))).toEqual([]);
+    }),
+  ));
+
+test.each(["alive", "unknown"] as const)("a controller that is %s is left alone", (liveness) =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      yield* killed(1, true);
+      const during = yield* everything;
+      expect(yield* recover({ limits, onProgress: silent }).pipe(successor(liveness))).toEqual([]);
+      const error = yield* apply(shrinkPlan, { deadline: "1 second", onProgress: silent }).pipe(
+        successor(liveness),
+        Effect.flip,
+      );
+      expect(error).toMatchObject({ code: "CHANGE_IN_PROGRESS" });
+      expect(yield* everything).toEqual(during);
+    }),
+  ),
+);
+
+test("only the named domain's change is undone", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      yield* killed(1, true);
+      const other = { domain: DomainId.make(7), limits, onProgress: silent };
+      expect(yield* recover(other).pipe(successor("gone"))).toEqual([]);
+      expect(yield* openChanges.pipe(successor("gone"))).toHaveLength(1);
+    }),
+  ));
+
+test("a journal that somebody wrote over is named, and nothing is done", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      yield* killed(1, true);
+      const store = yield* XenStore;
+      yield* store.write("/tool/virtflex/change/1/steps/0", "[{");
+      const error = yield* recover({ limits, onProgress: silent }).pipe(
+        successor("gone"),
+        Effect.flip,
+      );
+      expect(error).toMatchObject({
+        code: "JOURNAL_DAMAGED",
+        path: "/tool/virtflex/change/1/steps",
+      });
+    }),
+  ));
+
+test("guests can't see the journal", () =>
+  run(
+    Effect.gen(function* () {
+      yield* killed(1, false);
+      const store = yield* XenStore;
+      expect(yield* store.permissions("/tool/virtflex/change/1/owner")).toEqual([
+        { domain: 0, access: "none" },
+      ]);
+    }),
+  ));
+
+test("a process knows itself alive, a pid that came again is another, a dead one is gone", () =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      const controller = yield* Controller;
+      const me = controller.self;
+      expect(me.pid).toBe(process.pid);
+      expect(yield* controller.liveness(me)).toBe("alive");
+      expect(yield* controller.liveness({ ...me, startTicks: me.startTicks + 1 })).toBe("gone");
+      expect(yield* controller.liveness({ ...me, pid: 0x3fffff })).toBe("gone");
+      expect(yield* controller.liveness({ ...me, bootId: "another" })).toBe("gone");
+      expect(yield* controller.liveness({ ...me, pidNamespace: "pid:[1]" })).toBe("unknown");
+    }).pipe(Effect.provide(Layer.provide(Controller.layer, NodeServices.layer))),
+  ));
