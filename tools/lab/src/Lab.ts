@@ -1,0 +1,473 @@
+/**
+ * A lab: a real Xen host in QEMU, with guests. `up` starts one for the life of a scope, `attach` finds one that is up.
+ *
+ * @since 0.1.0
+ */
+import { spawn } from "node:child_process";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir, userInfo } from "node:os";
+import { basename, join } from "node:path";
+import { createInterface } from "node:readline";
+import { Duration, Effect, Exit, type Scope } from "effect";
+import * as Command from "./Command.ts";
+import * as GuestConfig from "./GuestConfig.ts";
+import {
+  AlreadyRunning,
+  BootFailed,
+  CommandFailed,
+  ConnectionLost,
+  InvalidOption,
+  MissingTool,
+  NotRunning,
+  type StageFailed,
+} from "./LabError.ts";
+import { Mux } from "./Mux.ts";
+import type { Accelerator, Machine } from "./Qemu.ts";
+import type { Shape } from "./Shape.ts";
+import * as Stage from "./Stage.ts";
+import { type Flavour, stagesOf } from "./stages.ts";
+import type { Plan } from "./Supervisor.ts";
+
+/** @since 0.1.0 */
+export interface Options {
+  /** Labs of different names don't know of each other. */
+  readonly name: string;
+  readonly shape: Shape;
+  readonly flavour: Flavour;
+  readonly accelerator: Accelerator | "auto";
+  readonly xenArguments?: ReadonlyArray<string> | undefined;
+  readonly qemuArguments?: ReadonlyArray<string> | undefined;
+  readonly bootTimeout?: Duration.Input | undefined;
+  readonly report?: ((line: string) => Effect.Effect<void>) | undefined;
+}
+
+/** @since 0.1.0 */
+export interface Status {
+  readonly name: string;
+  readonly state: string;
+  readonly supervisorPid: number;
+  readonly qemuPid: number;
+  readonly accelerator: Accelerator;
+  readonly shape: Shape;
+  readonly serialLog: string;
+  /** dom0's `/var/log/xen`: `console/guest-NAME.log` is a guest's console. */
+  readonly logs: string;
+}
+
+/** A machine that commands run on: dom0, or a guest. @since 0.1.0 */
+export interface Host {
+  /** Runs a shell command line; its status is the result, whatever it is. */
+  readonly run: (
+    command: string,
+    options?: Command.RunOptions,
+  ) => Effect.Effect<Command.Output, Command.RunError>;
+  /** Runs a shell command line that has to succeed; gives its stdout. */
+  readonly check: (
+    command: string,
+    options?: Command.RunOptions,
+  ) => Effect.Effect<string, Command.RunError | CommandFailed>;
+  /** Runs a program as it is, no shell between. */
+  readonly exec: (
+    argv: ReadonlyArray<string>,
+    options?: Command.RunOptions,
+  ) => Effect.Effect<Command.Output, Command.RunError>;
+  /** Writes a file, whole or not at all; `mode` is octal text. */
+  readonly push: (
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    path: string,
+    mode?: string,
+  ) => Effect.Effect<void, Command.RunError | CommandFailed>;
+  readonly pull: (path: string) => Effect.Effect<Buffer, Command.RunError | CommandFailed>;
+}
+
+/** @since 0.1.0 */
+export interface Lab {
+  readonly status: Status;
+  readonly dom0: Host;
+  /** Connects to a guest's agent, waiting for it if the guest is still booting. */
+  readonly guest: (name?: string) => Effect.Effect<Host, NotRunning, Scope.Scope>;
+  /** Starts a guest and waits until its agent answers; without a text, the standard guest of the host's shape. */
+  readonly createGuest: (
+    text?: string,
+    timeout?: Duration.Input,
+  ) => Effect.Effect<string, InvalidOption | BootFailed | Command.RunError | CommandFailed>;
+}
+
+/** The guest that `up` starts. @since 0.1.0 */
+export const defaultGuest = "guest1";
+
+const stateOf = (name: string) =>
+  join(
+    process.env["XDG_RUNTIME_DIR"] ?? tmpdir(),
+    `virtflex-lab-${String(userInfo().uid)}-${name}`,
+  );
+
+const tools = [
+  "qemu-system-x86_64",
+  "mmdebstrap",
+  "quilt",
+  "cpio",
+  "depmod",
+  "dpkg-source",
+  "mkfs.ext4",
+  "setpriv",
+  "unshare",
+];
+
+/** Whether the programs that the lab calls are there; `MissingTool` names all that are not. */
+const checkTools = Effect.gen(function* () {
+  const path = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`.split(":");
+  const missing = tools.filter((tool) => !path.some((folder) => existsSync(join(folder, tool))));
+  if (missing.length > 0) {
+    return yield* new MissingTool({
+      message: `the lab needs ${missing.join(", ")}: npm run lab installs them on Debian 12 (tools/setup/packages.txt, group lab)`,
+    });
+  }
+});
+
+/** KVM serves only where it lets a guest of its own have guests. */
+const nestedKvm = (): boolean => {
+  try {
+    accessSync("/dev/kvm", constants.R_OK | constants.W_OK);
+  } catch {
+    return false;
+  }
+  return ["kvm_intel", "kvm_amd"].some((module) => {
+    const file = `/sys/module/${module}/parameters/nested`;
+    return existsSync(file) && /^[1Y]/.test(readFileSync(file, "utf8"));
+  });
+};
+
+const tail = (file: string, lines = 30): string =>
+  existsSync(file)
+    ? readFileSync(file, "utf8").trimEnd().split("\n").slice(-lines).join("\n")
+    : "(no log)";
+
+const say = (options: Options, line: string) => options.report?.(line) ?? Effect.void;
+
+/** Builds what the cache lacks of a flavour. @since 0.1.0 */
+export const prepare = Effect.fn("Lab.prepare")(function* (options: Options) {
+  yield* checkTools;
+  return yield* Stage.ensure(stagesOf(options.flavour), ({ stage, event, seconds, usual }) => {
+    switch (event) {
+      case "building":
+        return say(options, `${stage}: building (usually ${usual})`);
+      case "built":
+        return say(options, `${stage}: built in ${seconds.toFixed(0)} s`);
+      case "cached":
+        return Effect.void;
+    }
+  });
+});
+
+const machineOf = (
+  options: Options,
+  built: {
+    readonly hypervisor: string;
+    readonly dom0: string;
+    readonly guest: string;
+    readonly linux: string;
+  },
+  accelerator: Accelerator,
+): Machine => {
+  const state = stateOf(options.name);
+  return {
+    shape: options.shape,
+    accelerator,
+    xen: join(built.hypervisor, "xen"),
+    kernel: join(built.linux, "vmlinuz"),
+    initramfs: join(built.dom0, "dom0.cpio"),
+    disk: join(built.dom0, "dom0.img"),
+    shares: [
+      { tag: "kernel", path: built.linux, writable: false },
+      { tag: "guest", path: built.guest, writable: false },
+      { tag: "logs", path: join(state, "logs"), writable: true },
+      { tag: "repo", path: join(import.meta.dirname, "..", "..", ".."), writable: false },
+    ],
+    agentSocket: join(state, "agent.sock"),
+    serialLog: join(state, "host.log"),
+    xenArguments: options.xenArguments ?? [],
+    extra: options.qemuArguments ?? [],
+  };
+};
+
+interface Supervised {
+  /** From here on the lab outlives this process. */
+  readonly release: Effect.Effect<void>;
+}
+
+const lockHeld = 77;
+
+/** Starts the supervisor and waits for dom0; the end of the scope ends it, unless it was released. */
+const supervise = (
+  plan: Plan,
+): Effect.Effect<Supervised, BootFailed | AlreadyRunning, Scope.Scope> =>
+  Effect.gen(function* () {
+    const locks = join(Stage.cacheDirectory(), "locks");
+    mkdirSync(locks, { recursive: true });
+    const extension = import.meta.filename.endsWith(".ts") ? "ts" : "js";
+    let released = false;
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(
+          "flock",
+          [
+            ...["--nonblock", "--no-fork", "--conflict-exit-code", String(lockHeld)],
+            ...[join(locks, basename(plan.state)), process.execPath],
+            join(import.meta.dirname, `Supervisor.${extension}`),
+          ],
+          { stdio: ["pipe", "pipe", "inherit"], detached: true },
+        ),
+      ),
+      (child) =>
+        Effect.callback<void>((resume) => {
+          if (released || child.exitCode !== null || child.pid === undefined) {
+            resume(Effect.void);
+            return;
+          }
+          child.on("exit", () => resume(Effect.void));
+          child.stdin.end();
+        }),
+    );
+    const failed = (message: string) =>
+      new BootFailed({
+        what: "host",
+        log: plan.machine.serialLog,
+        tail: tail(plan.machine.serialLog),
+        message: `the host did not boot: ${message}; the end of ${plan.machine.serialLog}:\n${tail(plan.machine.serialLog)}`,
+      });
+    yield* Effect.callback<void, BootFailed | AlreadyRunning>((resume) => {
+      child.on("error", (error) => resume(Effect.fail(failed(error.message))));
+      child.on("exit", (code) =>
+        resume(
+          Effect.fail(
+            code === lockHeld
+              ? new AlreadyRunning({ message: `a lab named "${plan.name}" is already up` })
+              : failed(`its supervisor ended (${String(code)})`),
+          ),
+        ),
+      );
+      createInterface({ input: child.stdout }).on("line", (line) =>
+        resume(line === "ready" ? Effect.void : Effect.fail(failed(line.replace(/^failed /, "")))),
+      );
+      child.stdin.on("error", () => undefined);
+      child.stdin.write(`${JSON.stringify(plan)}\n`);
+    });
+    return {
+      release: Effect.callback<void>((resume) => {
+        released = true;
+        child.stdin.write("released\n", () => {
+          child.removeAllListeners();
+          child.stdin.destroy();
+          child.stdout.destroy();
+          child.unref();
+          resume(Effect.void);
+        });
+      }),
+    };
+  });
+
+const socketOf = (state: string) => join(state, "lab.sock");
+
+/** A connection to dom0's agent or a guest's, through the supervisor. */
+const join_ = (state: string, target: string) =>
+  Effect.acquireRelease(
+    Effect.callback<Mux, NotRunning>((resume) => {
+      const socket = connect(socketOf(state));
+      const mux = new Mux(socket);
+      socket.on("connect", () => socket.write(`${target}\n`));
+      mux.whenReady((lost) =>
+        resume(
+          lost === undefined ? Effect.succeed(mux) : Effect.fail(new NotRunning({ message: lost })),
+        ),
+      );
+      return Effect.sync(() => mux.close("no longer wanted"));
+    }),
+    (mux) => Effect.sync(() => mux.close("no longer wanted")),
+  );
+
+const hostOf = (mux: Mux): Host => {
+  const shell = (command: string) => ["sh", "-c", command];
+  return {
+    run: (command, options) => Command.run(mux, shell(command), options),
+    check: (command, options) => Command.check(mux, shell(command), options),
+    exec: (argv, options) => Command.run(mux, argv, options),
+    push: (content, path, mode = "644") =>
+      Effect.asVoid(
+        Command.check(
+          mux,
+          [
+            "sh",
+            "-c",
+            'set -e; t=$(mktemp "$1.XXXXXX"); trap \'rm -f "$t"\' EXIT; cat >"$t"; chmod "$2" "$t"; mv -f "$t" "$1"',
+            "push",
+            path,
+            mode,
+          ],
+          { stdin: content, timeout: Duration.minutes(10) },
+        ),
+      ),
+    pull: (path) =>
+      Effect.flatMap(
+        Command.run(mux, ["cat", "--", path], { timeout: Duration.minutes(10) }),
+        ({ status, stdout, stderr }) =>
+          status === 0
+            ? Effect.succeed(stdout)
+            : Effect.fail(
+                new CommandFailed({
+                  command: `cat ${path}`,
+                  status,
+                  message: stderr.toString().trim(),
+                }),
+              ),
+      ),
+  };
+};
+
+const labOf = (status: Status, dom0: Host): Lab => {
+  const guest = (name = defaultGuest) => Effect.map(join_(status.state, `guest ${name}`), hostOf);
+  const consoleOf = (name: string) => join(status.logs, "console", `guest-${name}.log`);
+  return {
+    status,
+    dom0,
+    guest,
+    createGuest: Effect.fn("Lab.createGuest")(function* (
+      text?: string,
+      timeout: Duration.Input = "5 minutes",
+    ) {
+      const config =
+        text === undefined
+          ? GuestConfig.standard(status.shape, defaultGuest)
+          : yield* GuestConfig.complete(text);
+      const { name } = config;
+      const directory = GuestConfig.bootDirectory;
+      yield* dom0.check(
+        `set -e; mkdir -p ${directory}; cd ${directory}; exec 9>lock; flock 9
+         [ -e vmlinux ] || { cp /lab/kernel/vmlinux .vmlinux && mv .vmlinux vmlinux; }
+         [ -e initrd ] || { cp /lab/guest/initrd .initrd && mv .initrd initrd; }`,
+      );
+      const file = `${directory}/${name}.cfg`;
+      yield* dom0.push(Buffer.from(config.text), file);
+      yield* dom0.check(`xl create ${file}`, { timeout });
+      yield* Effect.scoped(guest(name)).pipe(
+        Effect.timeoutOrElse({
+          duration: timeout,
+          orElse: () => Effect.fail(new NotRunning({ message: "its agent does not answer" })),
+        }),
+        Effect.catchTag("NotRunning", ({ message }) =>
+          Effect.fail(
+            new BootFailed({
+              what: name,
+              log: consoleOf(name),
+              tail: tail(consoleOf(name)),
+              message: `guest "${name}" did not boot: ${message}; the end of ${consoleOf(name)}:\n${tail(consoleOf(name))}`,
+            }),
+          ),
+        ),
+        Effect.onExit((exit) =>
+          Exit.isFailure(exit) ? Effect.ignore(dom0.run(`xl destroy ${name}`)) : Effect.void,
+        ),
+      );
+      return name;
+    }),
+  };
+};
+
+/** The lab of this name that is up. @since 0.1.0 */
+export const attach = Effect.fn("Lab.attach")(function* (name: string) {
+  const state = stateOf(name);
+  const file = join(state, "lab.json");
+  if (!existsSync(file) || statSync(state).uid !== userInfo().uid) {
+    return yield* new NotRunning({ message: `no lab named "${name}" is up` });
+  }
+  const mux = yield* Effect.mapError(
+    join_(state, "dom0"),
+    () => new NotRunning({ message: `no lab named "${name}" is up` }),
+  );
+  const plan = JSON.parse(readFileSync(file, "utf8")) as Plan & {
+    readonly supervisorPid: number;
+    readonly qemuPid: number;
+  };
+  const status: Status = {
+    name,
+    state,
+    supervisorPid: plan.supervisorPid,
+    qemuPid: plan.qemuPid,
+    accelerator: plan.machine.accelerator,
+    shape: plan.machine.shape,
+    serialLog: plan.machine.serialLog,
+    logs: join(state, "logs"),
+  };
+  return labOf(status, hostOf(mux));
+});
+
+const start = Effect.fn("Lab.start")(function* (options: Options) {
+  if (!/^[A-Za-z0-9_-]{1,32}$/.test(options.name)) {
+    return yield* new InvalidOption({
+      option: "--name",
+      message: `--name: "${options.name}" is not 1 to 32 letters, digits, _ or -`,
+    });
+  }
+  const built = yield* prepare(options);
+  const accelerator =
+    options.accelerator === "auto" ? (nestedKvm() ? "kvm" : "tcg") : options.accelerator;
+  const plan: Plan = {
+    name: options.name,
+    state: stateOf(options.name),
+    machine: machineOf(options, built, accelerator),
+    bootTimeoutMillis: Duration.toMillis(
+      Duration.fromInputUnsafe(options.bootTimeout ?? Duration.minutes(5)),
+    ),
+  };
+  yield* say(options, `booting Xen and dom0 (${accelerator})`);
+  const supervised = yield* supervise(plan);
+  const lab = yield* attach(options.name);
+  return { lab, release: supervised.release };
+});
+
+/**
+ * Builds what is missing, boots a host, gives it to the scope: its end stops QEMU.
+ *
+ * @since 0.1.0
+ */
+export const up = (
+  options: Options,
+): Effect.Effect<
+  Lab,
+  BootFailed | AlreadyRunning | NotRunning | InvalidOption | MissingTool | StageFailed,
+  Scope.Scope
+> => Effect.map(start(options), ({ lab }) => lab);
+
+/** As `up`, with the standard guest; then leaves the lab running when this process ends. @since 0.1.0 */
+export const upDetached = (options: Options) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { lab, release } = yield* start(options);
+      yield* say(options, `booting guest ${defaultGuest}`);
+      yield* lab.createGuest();
+      yield* release;
+      return lab.status;
+    }),
+  );
+
+/** Stops a lab, and waits until it is gone. @since 0.1.0 */
+export const down = Effect.fn("Lab.down")(function* (name: string) {
+  const state = stateOf(name);
+  yield* Effect.callback<void, NotRunning>((resume) => {
+    const socket = connect(socketOf(state));
+    socket.on("connect", () => socket.write("down\n"));
+    socket.on("error", () =>
+      resume(Effect.fail(new NotRunning({ message: `no lab named "${name}" is up` }))),
+    );
+    socket.on("close", () => resume(Effect.void));
+    socket.resume();
+  });
+  yield* Effect.sync(() => existsSync(state)).pipe(
+    Effect.repeat({ while: (there) => there }),
+    Effect.timeoutOption("5 seconds"),
+  );
+});
+
+/** A command's end that came from the way to it, not from itself. @since 0.1.0 */
+export const isLost = (error: unknown): error is ConnectionLost => error instanceof ConnectionLost;

@@ -1,0 +1,159 @@
+/**
+ * What the lab is built from, by stages: scripts in `../stages`, the lists of Debian packages and kernel modules here.
+ *
+ * @since 0.1.0
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Stage } from "./Stage.ts";
+
+/** @since 0.1.0 */
+export interface Flavour {
+  /** `debug`: assertions and extra checks in the hypervisor. */
+  readonly xen: "release" | "debug";
+}
+
+const lab = join(import.meta.dirname, "..");
+const workspace = join(lab, "..", "..");
+const script = (name: string) => join(lab, "stages", `${name}.sh`);
+const list = (text: string) => text.trim().split(/\s+/).join("\n");
+
+const buildPackages = list(`
+  build-essential bison flex python3-dev python3-setuptools python-is-python3 acpica-tools libglib2.0-dev
+  liblzma-dev libncurses-dev libpixman-1-dev libyajl-dev pkg-config uuid-dev zlib1g-dev libzstd-dev libaio-dev
+  libext2fs-dev libxen-dev file bc perl ccache autoconf automake`);
+
+const dom0Packages = list(`
+  xen-utils-4.17 xen-utils-common xenstore-utils busybox-static kmod iproute2 numactl util-linux procps netbase
+  strace`);
+
+const dom0Modules = list(`
+  virtio_pci virtio_blk virtio_console ext4 9pnet_virtio 9p xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs`);
+
+const guestPackages = list(`
+  busybox-static bash coreutils grep sed libc6 libgomp1 libomp5-14 libstdc++6 numactl xenstore-utils kmod procps
+  util-linux strace`);
+
+const guestModules = list(`
+  xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkfront xen-netfront`);
+
+/**
+ * The patches of `xen/patches/series` that change a file matched by `touches`: so that a patch of libxl doesn't rebuild the
+ * hypervisor.
+ *
+ * @since 0.1.0
+ */
+export const patches = (directory: string, touches: RegExp): ReadonlyArray<string> => {
+  const series = join(directory, "series");
+  if (!existsSync(series)) return [];
+  return readFileSync(series, "utf8")
+    .split("\n")
+    .map((line) => line.replace(/#.*/, "").trim())
+    .filter((line) => line !== "")
+    .map((line) => join(directory, line))
+    .filter((file) => {
+      const files = [...readFileSync(file, "utf8").matchAll(/^\+\+\+ [^/\s]+\/(\S+)/gm)];
+      return files.some(([, path]) => touches.test(path ?? ""));
+    });
+};
+
+/** The stages whose results a lab boots from. @since 0.1.0 */
+export const stagesOf = (flavour: Flavour) => {
+  const sources: Stage = {
+    name: "sources",
+    script: script("sources"),
+    files: ["/etc/apt/sources.list", "/etc/apt/sources.list.d"].filter(existsSync),
+    environment: {},
+    needs: {},
+    usual: "1 s",
+  };
+  const buildroot: Stage = {
+    name: "buildroot",
+    script: script("buildroot"),
+    files: [],
+    environment: { PACKAGES: buildPackages },
+    needs: { SOURCES: sources },
+    usual: "1–2 min",
+  };
+  const xenSource: Stage = {
+    name: "xen-source",
+    script: script("xen-source"),
+    files: [script("private-apt")],
+    environment: {},
+    needs: { SOURCES: sources },
+    usual: "10 s",
+  };
+  const patched = (touches: RegExp) => {
+    const files = patches(join(workspace, "xen", "patches"), touches);
+    return { files: [script("in-buildroot"), ...files], PATCHES: files.join("\n") };
+  };
+
+  const ofHypervisor = patched(/^xen\//);
+  const hypervisor: Stage = {
+    name: flavour.xen === "debug" ? "hypervisor-debug" : "hypervisor",
+    script: script("hypervisor"),
+    files: ofHypervisor.files,
+    environment: { PATCHES: ofHypervisor.PATCHES, DEBUG: flavour.xen === "debug" ? "y" : "n" },
+    needs: { BUILDROOT: buildroot, XEN_SOURCE: xenSource },
+    usual: "2 min",
+  };
+  const ofLibraries = patched(/^(tools\/|xen\/include\/public\/)/);
+  const xenLibs: Stage = {
+    name: "xen-libs",
+    script: script("xen-libs"),
+    files: ofLibraries.files,
+    environment: { PATCHES: ofLibraries.PATCHES },
+    needs: { BUILDROOT: buildroot, XEN_SOURCE: xenSource },
+    usual: "1–2 min",
+  };
+  const agent: Stage = {
+    name: "agent",
+    script: script("agent"),
+    files: [script("in-buildroot"), join(lab, "agent")],
+    environment: { AGENT: join(lab, "agent") },
+    needs: { BUILDROOT: buildroot },
+    usual: "3 s",
+  };
+  const linux: Stage = {
+    name: "linux",
+    script: script("linux"),
+    files: [script("private-apt")],
+    environment: {},
+    needs: { SOURCES: sources },
+    usual: "20 s",
+  };
+  const dom0Root: Stage = {
+    name: "dom0-root",
+    script: script("dom0-root"),
+    files: [],
+    environment: { PACKAGES: dom0Packages },
+    needs: { SOURCES: sources },
+    usual: "1 min",
+  };
+  const nodePackage = join(workspace, "node_modules", "node");
+  const dom0: Stage = {
+    name: "dom0",
+    script: script("dom0-image"),
+    files: [script("modules"), join(lab, "dom0"), join(nodePackage, "package.json")],
+    environment: { MODULES: dom0Modules, NODE: join(nodePackage, "bin") },
+    needs: { DOM0_ROOT: dom0Root, XEN_LIBS: xenLibs, AGENT: agent, LINUX: linux },
+    usual: "10 s",
+  };
+  const guestRoot: Stage = {
+    name: "guest-root",
+    script: script("guest-root"),
+    files: [],
+    environment: { PACKAGES: guestPackages },
+    needs: { SOURCES: sources },
+    usual: "20 s",
+  };
+  const guest: Stage = {
+    name: "guest",
+    script: script("guest-initrd"),
+    files: [script("modules"), join(lab, "guest")],
+    environment: { MODULES: guestModules },
+    needs: { GUEST_ROOT: guestRoot, AGENT: agent, LINUX: linux },
+    usual: "10 s",
+  };
+  return { hypervisor, dom0, guest, linux };
+};

@@ -1,0 +1,137 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { Effect, Exit, Fiber } from "effect";
+import * as Stage from "../src/Stage.ts";
+import { patches } from "../src/stages.ts";
+
+let folder = "";
+const before = process.env["XDG_CACHE_HOME"];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "lab-stage-"));
+  process.env["XDG_CACHE_HOME"] = folder;
+});
+afterEach(() => {
+  if (before === undefined) delete process.env["XDG_CACHE_HOME"];
+  else process.env["XDG_CACHE_HOME"] = before;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const stage = (name: string, script: string, more: Partial<Stage.Stage> = {}): Stage.Stage => {
+  const file = join(folder, `${name}.sh`);
+  writeFileSync(file, script);
+  return { name, script: file, files: [], environment: {}, needs: {}, usual: "0 s", ...more };
+};
+
+const ensure = (stages: Record<string, Stage.Stage>, events: Array<string> = []) =>
+  Stage.ensure(stages, ({ stage, event }) =>
+    Effect.sync(() => void events.push(`${stage} ${event}`)),
+  );
+
+describe("the key of a stage", () => {
+  it("changes with its script, its files, its variables, and with what it needs", () => {
+    const input = join(folder, "input");
+    writeFileSync(input, "1");
+    const base = () => stage("need", "echo 1");
+    const top = () =>
+      stage("top", "true", { files: [input], environment: { A: "1" }, needs: { NEED: base() } });
+    const first = Stage.key(top());
+    expect(Stage.key(top())).toBe(first);
+
+    writeFileSync(input, "2");
+    const second = Stage.key(top());
+    expect(second).not.toBe(first);
+    expect(Stage.key({ ...top(), environment: { A: "2" } })).not.toBe(second);
+    expect(Stage.key({ ...top(), needs: { NEED: stage("need", "echo 2") } })).not.toBe(second);
+    expect(Stage.key({ ...top(), script: stage("other", "false").script })).not.toBe(second);
+  });
+
+  it("is the same for a checkout elsewhere", () => {
+    const workspace = join(import.meta.dirname, "..", "..", "..");
+    expect(Stage.key(stage("a", "true", { environment: { X: `${workspace}/xen` } }))).toBe(
+      Stage.key(stage("a", "true", { environment: { X: "/xen" } })),
+    );
+  });
+});
+
+describe("building", () => {
+  it("builds what is needed first, tells where it is, and builds nothing twice", async () => {
+    const base = stage("base", 'echo made >"$OUT/x"');
+    const left = stage("left", 'cp "$BASE/x" "$OUT/y"', { needs: { BASE: base } });
+    const right = stage("right", 'cp "$BASE/x" "$OUT/z"', { needs: { BASE: base } });
+    const events: Array<string> = [];
+    const { left: where } = await Effect.runPromise(ensure({ left, right }, events));
+    expect(readFileSync(join(where ?? "", "y"), "utf8")).toBe("made\n");
+    expect(events.filter((event) => event === "base building")).toHaveLength(1);
+
+    const again: Array<string> = [];
+    await Effect.runPromise(ensure({ left, right }, again));
+    expect(again).toEqual(["left cached", "right cached"]);
+  });
+
+  it("keeps nothing of a stage that fails, and shows the end of its log", async () => {
+    const bad = stage("bad", 'touch "$OUT/half"; echo "no space" >&2; exit 3');
+    const error = await Effect.runPromise(Effect.flip(ensure({ bad })));
+    expect(error._tag).toBe("StageFailed");
+    expect(error.message).toContain("no space");
+    expect(existsSync(Stage.directory(bad))).toBe(false);
+    expect(readdirSync(Stage.cacheDirectory()).filter((name) => name.startsWith("bad"))).toEqual(
+      [],
+    );
+  });
+
+  it("is done once by two builders at the same time, and clears what a dead one left", async () => {
+    const count = join(folder, "count");
+    const slow = stage("slow", `echo run >>"${count}"; sleep 0.5`);
+    mkdirSync(`${Stage.directory(slow)}.tmp.dead00`, { recursive: true });
+    await Promise.all([Effect.runPromise(ensure({ slow })), Effect.runPromise(ensure({ slow }))]);
+    expect(readFileSync(count, "utf8")).toBe("run\n");
+    expect(readdirSync(Stage.cacheDirectory()).filter((name) => name.includes(".tmp."))).toEqual(
+      [],
+    );
+  });
+
+  it("leaves no builder behind when it is interrupted", async () => {
+    const late = join(folder, "late");
+    const long = stage("long", `sleep 1; touch "${late}"`);
+    const fiber = Effect.runFork(ensure({ long }));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(
+      Exit.isFailure(
+        await Effect.runPromise(Fiber.interrupt(fiber).pipe(Effect.andThen(Fiber.await(fiber)))),
+      ),
+    ).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(existsSync(late)).toBe(false);
+    expect(existsSync(Stage.directory(long))).toBe(false);
+  });
+});
+
+describe("the patches of a stage", () => {
+  it("are those of the series that touch its files, in the series' order", () => {
+    const write = (name: string, path: string) =>
+      writeFileSync(
+        join(folder, name),
+        `Subject: x\n--- a/${path}\n+++ b/${path}\n@@ -1 +1 @@\n-a\n+b\n`,
+      );
+    write("1.patch", "tools/libs/a.c");
+    write("2.patch", "xen/common/memory.c");
+    write("3.patch", "xen/include/public/domctl.h");
+    writeFileSync(join(folder, "series"), "2.patch\n# 9.patch\n1.patch # why\n3.patch\n");
+    const names = (touches: RegExp) =>
+      patches(folder, touches).map((file) => file.slice(folder.length + 1));
+    expect(names(/^xen\//)).toEqual(["2.patch", "3.patch"]);
+    expect(names(/^(tools\/|xen\/include\/public\/)/)).toEqual(["1.patch", "3.patch"]);
+    expect(patches(join(folder, "none"), /./)).toEqual([]);
+  });
+});
