@@ -71,7 +71,7 @@ export const lowTargetBytes = (
   const zones = guest.vnodes.length + lowZones;
   const min = minFreeBytes(guestBytes, zones) * (capacity / guestBytes);
   const high = min + 2 * Math.max(min / 4, capacity / 1000);
-  const home = vnode === homeVnode(guest) ? homeBytes : 0;
+  const home = vnode.id === homeVnode(guest)?.id ? homeBytes : 0;
   const bytes = memmap + high + perCpuBytes(vnode.vcpus.length) + unmovableBytes + home;
   return Math.min(roundUp(bytes, superpageBytes), capacity);
 };

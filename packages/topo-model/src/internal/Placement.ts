@@ -158,6 +158,7 @@ const search = (ground: Ground, tasks: ReadonlyArray<Task>): Found | NotFound =>
   const { needed, available } = balanceOf(ground, others);
   const left = available.map((bytes, i) => bytes - (needed[i] ?? 0));
   for (const { vnode } of expanding) add(left, ground.indexOf(vnode.pnode), vnode.actualBytes);
+  if (left.some((bytes) => bytes < 0)) return { found: false, blocked: undefined, exhausted: true };
   const anchors = new Map<Guest, Array<number>>();
   for (const { guest } of expanding) {
     if (!anchors.has(guest)) anchors.set(guest, anchorsOf(ground, guest, tasks));
