@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <linux/kernel.h>
+#include <linux/minmax.h>
+
+#include "arith.h"
+
+/* A superpage on its own that takes longer is released page by page. */
+#define VF_SUPER_LONG_US 250000
+#define VF_SUPER_LONG_TIMES 2
+
+/**
+ * vf_actual_kib() - what a node has, in the host's terms
+ * @capacity_kib: the vnode's size when it is full
+ * @base_pages: pages that Linux managed on it when it was full
+ * @managed_pages: pages that Linux manages on it now
+ *
+ * The host counts every page of a vnode, Linux those that its allocator
+ * manages; the difference (kernel image, memory map) is constant.
+ */
+u64 vf_actual_kib(u64 capacity_kib, unsigned long base_pages, unsigned long managed_pages)
+{
+	u64 missing;
+
+	if (managed_pages >= base_pages)
+		return capacity_kib;
+
+	missing = (u64)(base_pages - managed_pages) * VF_KIB_PER_PAGE;
+	return missing < capacity_kib ? capacity_kib - missing : 0;
+}
+
+void vf_batch_init(struct vf_batch *batch)
+{
+	batch->size = 1;
+	batch->slow = 0;
+}
+
+/**
+ * vf_batch_note() - learn from one hypercall
+ * @batch: what is known so far
+ * @asked: extents that it was asked for, at least 1
+ * @took_us: microseconds that it took
+ */
+void vf_batch_note(struct vf_batch *batch, unsigned int asked, u64 took_us)
+{
+	if (took_us > VF_BATCH_LONG_US)
+		batch->size = max(asked / 2, 1U);
+	else if (took_us < VF_BATCH_QUICK_US && asked >= batch->size)
+		batch->size = min(batch->size * 2, (unsigned int)VF_BATCH_MAX);
+
+	if (asked == 1 && took_us > VF_SUPER_LONG_US)
+		batch->slow++;
+	else
+		batch->slow = 0;
+}
+
+/* Whether superpages take so long that they are better released page by page. */
+bool vf_batch_too_slow(const struct vf_batch *batch)
+{
+	return batch->slow >= VF_SUPER_LONG_TIMES;
+}
