@@ -12,6 +12,8 @@ import { homeVnode, type Topology } from "./Topology.ts";
 
 /** Stable names of the rules. @since 0.1.0 */
 export const TopologyRule = Schema.Literals([
+  "NOT_JSON",
+  "SCHEMA",
   "NO_PNODE",
   "DUPLICATE_PNODE",
   "DUPLICATE_PCPU",

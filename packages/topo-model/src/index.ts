@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 export * from "./Cost.ts";
+export * from "./Diff.ts";
+export * from "./Document.ts";
 export * from "./Guest.ts";
 export * from "./Host.ts";
 export * from "./Ids.ts";
