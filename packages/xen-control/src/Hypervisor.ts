@@ -4,7 +4,17 @@
  *
  * @since 0.1.0
  */
-import type { DomainId, Host, PcpuId, PnodeId, VcpuId, VnodeId } from "@virtflex/topo-model";
+import {
+  Bytes,
+  Distances,
+  DomainId,
+  type Host,
+  type PcpuId,
+  PnodeId,
+  Vcpu,
+  VcpuId,
+  VnodeId,
+} from "@virtflex/topo-model";
 import { Context, type Effect, Schema } from "effect";
 import type { XenUnavailable } from "./XenStore.ts";
 
@@ -39,30 +49,33 @@ export class HypervisorError extends Schema.TaggedError<HypervisorError>()("Hype
 export type HypervisorFailure = HypervisorError | XenUnavailable;
 
 /** A domain as the hypervisor sees it; memory in bytes. @since 0.1.0 */
-export interface DomainInfo {
-  readonly domain: DomainId;
-  readonly name: string;
-  readonly state: "running" | "paused" | "dying";
+export const DomainInfo = Schema.Struct({
+  domain: DomainId,
+  name: Schema.String,
+  state: Schema.Literals(["running", "paused", "dying"]),
   /** What it holds now. */
-  readonly memoryBytes: number;
+  memoryBytes: Bytes,
   /** The most that it may hold. */
-  readonly limitBytes: number;
-  readonly vcpus: ReadonlyArray<{
-    readonly id: VcpuId;
-    readonly online: boolean;
-    readonly affinity: ReadonlyArray<PcpuId>;
-  }>;
+  limitBytes: Bytes,
+  vcpus: Schema.Array(Vcpu),
   /** Virtual NUMA as built; empty for a domain without it. */
-  readonly vnuma: ReadonlyArray<{
-    readonly id: VnodeId;
-    readonly pnode: PnodeId;
-    readonly capacityBytes: number;
-    readonly vcpus: ReadonlyArray<VcpuId>;
-  }>;
-  readonly distances: ReadonlyArray<ReadonlyArray<number>>;
-  /** Bytes held on each pnode. */
-  readonly residentBytes: ReadonlyArray<{ readonly pnode: PnodeId; readonly bytes: number }>;
-}
+  vnuma: Schema.Array(
+    Schema.Struct({
+      id: VnodeId,
+      pnode: PnodeId,
+      capacityBytes: Bytes,
+      vcpus: Schema.Array(VcpuId),
+    }),
+  ),
+  distances: Distances,
+  /** Bytes held on each pnode; empty where the hypervisor can't tell. */
+  residentBytes: Schema.Array(Schema.Struct({ pnode: PnodeId, bytes: Bytes })),
+});
+export type DomainInfo = typeof DomainInfo.Type;
+
+/** What moving a vnode's memory did. @since 0.1.0 */
+export const Moved = Schema.Struct({ movedBytes: Bytes, skippedPages: Schema.Int });
+export type Moved = typeof Moved.Type;
 
 /** @since 0.1.0 */
 export class Hypervisor extends Context.Service<
@@ -105,9 +118,6 @@ export class Hypervisor extends Context.Service<
       domain: DomainId,
       vnode: VnodeId,
       pnode: PnodeId,
-    ) => Effect.Effect<
-      { readonly movedBytes: number; readonly skippedPages: number },
-      HypervisorFailure
-    >;
+    ) => Effect.Effect<Moved, HypervisorFailure>;
   }
 >()("@virtflex/xen-control/Hypervisor") {}

@@ -59,11 +59,12 @@ export class XenUnavailable extends Schema.TaggedError<XenUnavailable>()("XenUna
 export type XenStoreFailure = XenStoreError | XenUnavailable;
 
 /** Who may do what with a node; the first entry's domain owns it. @since 0.1.0 */
-export interface Permission {
-  readonly domain: number;
+export const Permission = Schema.Struct({
+  domain: Schema.Int,
   /** The owner may all; the owner's entry is the default for every domain not listed. */
-  readonly access: "none" | "read" | "write" | "both";
-}
+  access: Schema.Literals(["none", "read", "write", "both"]),
+});
+export type Permission = typeof Permission.Type;
 
 /** The operations that a transaction has as well. @since 0.1.0 */
 export interface XenStoreOps {

@@ -6,17 +6,18 @@
  *
  * @since 0.1.0
  */
-import type { DomainId, VcpuId, VnodeId } from "@virtflex/topo-model";
-import { Context, type Effect } from "effect";
+import { Bytes, type DomainId, type VcpuId, type VnodeId } from "@virtflex/topo-model";
+import { Context, type Effect, Schema } from "effect";
 import type { HypervisorFailure } from "../Hypervisor.ts";
 import type { XenStore } from "../XenStore.ts";
 
 /** What a balloon operation did, superpages first: `bytes` in 2 MiB and 4 KiB pages. @since 0.1.0 */
-export interface Ballooned {
-  readonly bytes: number;
-  readonly superpages: number;
-  readonly smallPages: number;
-}
+export const Ballooned = Schema.Struct({
+  bytes: Bytes,
+  superpages: Schema.Int,
+  smallPages: Schema.Int,
+});
+export type Ballooned = typeof Ballooned.Type;
 
 /** @since 0.1.0 */
 export class EmbeddedGuest extends Context.Service<

@@ -5,16 +5,17 @@
  * @since 0.1.0
  */
 import type { DomainId, Guest, PnodeId } from "@virtflex/topo-model";
-import { Context, type Effect, type Scope } from "effect";
+import { Context, type Effect, Schema, type Scope } from "effect";
 import type { HypervisorFailure } from "../Hypervisor.ts";
 import type { EmbeddedGuest } from "./EmbeddedGuest.ts";
 
 /** What clients hold of the host; all zero when none is left. @since 0.1.0 */
-export interface EmbeddedUsage {
-  readonly connections: number;
-  readonly watches: number;
-  readonly transactions: number;
-}
+export const EmbeddedUsage = Schema.Struct({
+  connections: Schema.Int,
+  watches: Schema.Int,
+  transactions: Schema.Int,
+});
+export type EmbeddedUsage = typeof EmbeddedUsage.Type;
 
 /** @since 0.1.0 */
 export class EmbeddedHost extends Context.Service<

@@ -14,8 +14,14 @@ import {
   type VnodeId,
 } from "@virtflex/topo-model";
 import { Result } from "effect";
-import { type DomainInfo, HypervisorError, type HypervisorReason } from "../Hypervisor.ts";
+import {
+  type DomainInfo,
+  HypervisorError,
+  type HypervisorReason,
+  type Moved,
+} from "../Hypervisor.ts";
 import type { EmbeddedConfig } from "./EmbeddedConfig.ts";
+import type { Ballooned } from "./EmbeddedGuest.ts";
 import { Store } from "./Store.ts";
 import { writeTree } from "./DomainTree.ts";
 
@@ -75,13 +81,6 @@ const sum = (values: Iterable<number>): number => {
 
 const heldBy = (domain: DomainState): number =>
   sum(domain.vnodes.map(({ heldBytes }) => heldBytes));
-
-/** What a balloon operation did. */
-export interface Ballooned {
-  readonly bytes: number;
-  readonly superpages: number;
-  readonly smallPages: number;
-}
 
 const extents = (bytes: number): Ballooned => {
   const whole = Math.floor(bytes / pageBytes) * pageBytes;
@@ -252,11 +251,7 @@ export class Machine {
     });
   }
 
-  moveVnode(
-    id: DomainId,
-    vnode: VnodeId,
-    pnode: PnodeId,
-  ): Answer<{ readonly movedBytes: number; readonly skippedPages: number }> {
+  moveVnode(id: DomainId, vnode: VnodeId, pnode: PnodeId): Answer<Moved> {
     const operation = "moveVnode";
     return Result.flatMap(this.#find(operation, id), (domain) =>
       Result.flatMap(findVnode(operation, domain, vnode), (state) => {

@@ -110,44 +110,33 @@ class Overlay implements Tree.View {
   }
 }
 
-/**
- * Paths below which a watch keeps no more single events: then it tells its
- * own path once, "anything at or below may have changed". So whoever floods the
- * store costs each watcher a bounded amount.
- */
-const coalescedPaths = 1024;
+/** Who is told of a watch's events. */
+export interface Watcher {
+  readonly event: (path: string) => void;
+  /** The connection is closed by the store's side. */
+  readonly closed: () => void;
+}
 
-/** One watch. `take` empties it; `wake` is called when there may be something to take. */
+/** One watch. */
 export class Watch {
   readonly path: string;
-  /** What its owner calls the path. */
-  readonly given: string;
-  readonly wake: () => void;
-  #pending = new Set<string>();
+  readonly watcher: Watcher;
+  /** Where the path begins that its owner knows, who may have given a relative one. */
+  readonly #given: number;
 
-  constructor(path: string, given: string, wake: () => void) {
+  constructor(path: string, given: string, watcher: Watcher) {
     this.path = path;
-    this.given = given;
-    this.wake = wake;
-    this.#pending.add(given);
+    this.watcher = watcher;
+    this.#given = path.length - given.length;
   }
 
   fire(path: string): void {
-    const prefix = this.path.slice(0, this.path.length - this.given.length);
-    this.#pending.add(path.slice(prefix.length));
-    if (this.#pending.size > coalescedPaths) this.#pending = new Set([this.given]);
-    this.wake();
-  }
-
-  take(): ReadonlyArray<string> {
-    const taken = [...this.#pending];
-    this.#pending.clear();
-    return taken;
+    this.watcher.event(path.slice(this.#given));
   }
 }
 
 /** The operations that a connection and a transaction both have. */
-abstract class Operations {
+export abstract class Operations {
   readonly domain: number;
   readonly #view: Tree.View;
 
@@ -246,16 +235,17 @@ export class Connection extends Operations {
     return this.isOpen ? undefined : "EIO";
   }
 
-  /** Starts a watch; its first event, the registration, is pending already. */
-  watch(path: string, wake: () => void): Tree.Answer<Watch> {
+  /** Starts a watch; the first event, its registration, comes at once. */
+  watch(path: string, watcher: Watcher): Tree.Answer<Watch> {
     if (!this.isOpen) return Result.fail("EIO");
     if (!Tree.isPrivileged(this.domain) && this.watches.size > Tree.limits.watches) {
       return Result.fail("E2BIG");
     }
     const full = path.startsWith("@") ? Result.succeed(path) : Tree.absolute(this.domain, path);
     return Result.map(full, (at) => {
-      const watch = new Watch(at, path, wake);
+      const watch = new Watch(at, path, watcher);
       this.watches.add(watch);
+      watch.fire(at);
       return watch;
     });
   }
@@ -300,7 +290,7 @@ export class Store {
   disconnect(connection: Connection): void {
     this.#connections.delete(connection);
     connection.transactions.clear();
-    for (const watch of connection.watches) watch.wake();
+    for (const { watcher } of connection.watches) watcher.closed();
     connection.watches.clear();
   }
 

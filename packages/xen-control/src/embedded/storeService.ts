@@ -1,8 +1,9 @@
 /** `XenStore` over one connection to an embedded store. */
-import { Effect, Latch, Result, type Scope, Stream } from "effect";
-import { type OpenTransaction, transactionWith } from "../internal/transactions.ts";
+import { Effect, Result, type Scope, Stream } from "effect";
+import { type TransactionHandle, transactionWith } from "../internal/transactions.ts";
+import { WatchEvents } from "../internal/WatchEvents.ts";
 import { XenStore, XenStoreError, type XenStoreFailure, type XenStoreOps } from "../XenStore.ts";
-import type { Connection, Store, Transaction } from "./Store.ts";
+import type { Connection, Operations, Store, Transaction, Watcher } from "./Store.ts";
 import type { Answer } from "./Tree.ts";
 
 /** What is waited for before each operation: that the domain runs. */
@@ -23,14 +24,21 @@ const call = <A>(
     ),
   );
 
-const operations = (gate: Gate, on: Connection | Transaction): XenStoreOps => ({
-  read: (path) => call(gate, "read", path, () => on.read(path)),
-  write: (path, value) => call(gate, "write", path, () => on.write(path, value)),
-  list: (path) => call(gate, "list", path, () => on.list(path)),
-  remove: (path) => call(gate, "remove", path, () => on.remove(path)),
-  permissions: (path) => call(gate, "permissions", path, () => on.permissions(path)),
+/** How an operation reaches its connection or transaction. */
+type On<T> = <A>(
+  operation: string,
+  path: string,
+  run: (target: T) => Answer<A>,
+) => Effect.Effect<A, XenStoreError>;
+
+const operations = (on: On<Operations>): XenStoreOps => ({
+  read: (path) => on("read", path, (target) => target.read(path)),
+  write: (path, value) => on("write", path, (target) => target.write(path, value)),
+  list: (path) => on("list", path, (target) => target.list(path)),
+  remove: (path) => on("remove", path, (target) => target.remove(path)),
+  permissions: (path) => on("permissions", path, (target) => target.permissions(path)),
   setPermissions: (path, permissions) =>
-    call(gate, "setPermissions", path, () => on.setPermissions(path, permissions)),
+    on("setPermissions", path, (target) => target.setPermissions(path, permissions)),
 });
 
 const watchOn = (
@@ -40,29 +48,49 @@ const watchOn = (
 ): Stream.Stream<string, XenStoreFailure> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const news = Latch.makeUnsafe(true);
-      const watch = yield* Effect.acquireRelease(
-        call(gate, "watch", path, () => connection.watch(path, () => news.openUnsafe())),
-        (started) => Effect.sync(() => connection.unwatch(started)),
+      // Waited for here, where it can be interrupted.
+      yield* gate;
+      const events = new WatchEvents(path);
+      const closed = new XenStoreError({ errno: "EIO", operation: "watch", path });
+      const watcher: Watcher = {
+        event: (changed) => events.add(changed),
+        closed: () => events.fail(closed),
+      };
+      yield* Effect.acquireRelease(
+        call(Effect.void, "watch", path, () => connection.watch(path, watcher)),
+        (watch) => Effect.sync(() => connection.unwatch(watch)),
       );
-      const next: Effect.Effect<ReadonlyArray<string>, XenStoreError> = Effect.suspend(() => {
-        if (!connection.isOpen) {
-          return Effect.fail(new XenStoreError({ errno: "EIO", operation: "watch", path }));
-        }
-        const paths = watch.take();
-        if (paths.length > 0) return Effect.succeed(paths);
-        news.closeUnsafe();
-        return Effect.andThen(news.await, Effect.andThen(gate, next));
-      });
-      return Stream.fromIterableEffectRepeat(Effect.andThen(gate, next));
+      return events.stream(gate);
     }),
   );
 
 export interface StoreConnection {
   readonly service: XenStore["Service"];
-  /** A transaction that the caller ends. */
-  readonly begin: Effect.Effect<OpenTransaction, XenStoreFailure>;
+  /** A transaction for a caller who ends it himself. */
+  readonly transaction: Effect.Effect<TransactionHandle>;
 }
+
+const transactionOn = (gate: Gate, connection: Connection): TransactionHandle => {
+  let begun: Transaction | undefined;
+  const on = <A>(
+    operation: string,
+    path: string,
+    run: (transaction: Transaction) => Answer<A>,
+  ): Effect.Effect<A, XenStoreError> =>
+    call(gate, operation, path, () =>
+      begun === undefined ? Result.fail("ENOENT" as const) : run(begun),
+    );
+  return {
+    ...operations(on),
+    begin: call(gate, "transaction", "/", () =>
+      Result.map(connection.begin(), (transaction) => {
+        begun = transaction;
+      }),
+    ),
+    commit: on("commit", "/", (transaction) => transaction.commit()),
+    abort: Effect.sync(() => begun?.abort()),
+  };
+};
 
 /** Connects with the credentials of a domain; the scope ends the connection. */
 export const connectStore = (
@@ -76,19 +104,14 @@ export const connectStore = (
       (connection) => Effect.sync(() => store.disconnect(connection)),
     ),
     (connection): StoreConnection => {
-      const begin = Effect.map(
-        call(gate, "transaction", "/", () => connection.begin()),
-        (transaction): OpenTransaction => ({
-          ...operations(gate, transaction),
-          commit: call(gate, "commit", "/", () => transaction.commit()),
-          abort: Effect.sync(() => transaction.abort()),
-        }),
-      );
+      const transaction = Effect.sync(() => transactionOn(gate, connection));
+      const on: On<Connection> = (operation, path, run) =>
+        call(gate, operation, path, () => run(connection));
       return {
-        begin,
+        transaction,
         service: XenStore.of({
-          ...operations(gate, connection),
-          transaction: transactionWith(begin),
+          ...operations(on),
+          transaction: transactionWith(transaction),
           watch: (path) => watchOn(gate, connection, path),
         }),
       };

@@ -7,9 +7,11 @@ import {
   type XenStoreOps,
 } from "../XenStore.ts";
 
-/** A transaction that has begun. */
-export interface OpenTransaction extends XenStoreOps {
+/** One transaction, before it begins. */
+export interface TransactionHandle extends XenStoreOps {
+  readonly begin: Effect.Effect<void, XenStoreFailure>;
   readonly commit: Effect.Effect<void, XenStoreFailure>;
+  /** Does nothing to one that never began or has ended; waits for nobody. */
   readonly abort: Effect.Effect<void>;
 }
 
@@ -25,19 +27,20 @@ const retries = Schedule.exponential("1 millis", 1.8).pipe(
 const isEagain = (error: unknown): boolean =>
   error instanceof XenStoreError && error.errno === "EAGAIN";
 
+/** `handle` makes a new one at each run. */
 export const transactionWith =
-  (begin: Effect.Effect<OpenTransaction, XenStoreFailure>): XenStore["Service"]["transaction"] =>
+  (handle: Effect.Effect<TransactionHandle>): XenStore["Service"]["transaction"] =>
   <A, E, R>(
     body: (transaction: XenStoreOps) => Effect.Effect<A, E, R>,
   ): Effect.Effect<A, E | XenStoreFailure, R> =>
-    Effect.acquireUseRelease(
-      begin,
-      (transaction) =>
-        Effect.tap(body(transaction), () =>
+    Effect.flatMap(handle, (transaction) =>
+      transaction.begin.pipe(
+        Effect.andThen(body(transaction)),
+        Effect.tap(() =>
           Effect.catchIf(transaction.commit, isEagain, () => Effect.fail(new Conflict())),
         ),
-      // Ending a transaction that has ended already does nothing.
-      (transaction) => transaction.abort,
+        Effect.ensuring(transaction.abort),
+      ),
     ).pipe(
       Effect.retry({ schedule: retries, while: (error) => error instanceof Conflict }),
       Effect.catchIf(
