@@ -237,7 +237,6 @@ void vf_request_undoing(bool undoing);
 __printf(1, 2) void vf_request_why(const char *fmt, ...);
 void vf_request_show(struct seq_file *seq);
 
-
 /*
  * /proc/virtflex/status, status.c
  */
