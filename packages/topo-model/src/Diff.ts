@@ -67,10 +67,10 @@ const changesOf = <A extends object, K extends keyof A>(
 };
 
 /** Pairs two lists by id: in the order of the first, then what only the second has. */
-const paired = <Item, Id>(
+const paired = <Item>(
   before: ReadonlyArray<Item>,
   after: ReadonlyArray<Item>,
-  idOf: (item: Item) => Id,
+  idOf: (item: Item) => number,
 ): ReadonlyArray<readonly [Item | undefined, Item | undefined]> => {
   const left = new Map(after.map((item) => [idOf(item), item]));
   const pairs = before.map((item): readonly [Item, Item | undefined] => {

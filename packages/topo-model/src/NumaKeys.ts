@@ -26,6 +26,14 @@ export const maxValueLength = 4096;
 /** The longest deadline of a request in milliseconds: 24 days, what a timer can hold. @since 0.1.0 */
 export const maxDeadlineMs = 0x7fff_ffff;
 
+/**
+ * How far a vnode's actual memory may be from its target when the guest says
+ * `done`: one extent of its balloon, 2 MiB.
+ *
+ * @since 0.1.0
+ */
+export const toleranceBytes = 2 * 1024 * 1024;
+
 /** The value of `numa/version` and of `control/feature-virtflex`. @since 0.1.0 */
 export const contractVersion = "1";
 

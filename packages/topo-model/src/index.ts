@@ -16,6 +16,8 @@ export * from "./Plan.ts";
 export * from "./Planner.ts";
 export * from "./PlanRefused.ts";
 export * from "./Step.ts";
+export * from "./SvgPicture.ts";
+export * from "./TerminalPicture.ts";
 export * from "./Topology.ts";
 export * from "./TopologyChange.ts";
 export * from "./Units.ts";
