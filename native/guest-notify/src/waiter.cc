@@ -2,8 +2,8 @@
 /*
  * Waiting for events without polling for them: a thread sleeps in poll(2) on
  * one descriptor and tells the event loop.  Events that come faster than they
- * are handled are told once, and no more than one a millisecond, so that whoever
- * makes them costs us a bounded time.
+ * are handled are told once, and the thread looks at most every 100 us, so that
+ * whoever makes them costs us a bounded time.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -97,7 +97,7 @@ private:
 					told_ = false;
 					callback.Call({ Napi::Boolean::New(env, gone) });
 				});
-			std::this_thread::sleep_for(std::chrono::milliseconds(1));
+			std::this_thread::sleep_for(std::chrono::microseconds(100));
 		}
 	}
 
