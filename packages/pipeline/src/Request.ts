@@ -24,9 +24,6 @@ import { parseOptional, readKey } from "./StoreKeys.ts";
 
 const { at, path } = NumaKeys;
 
-/** One extent of the guest's balloon: how far actual may be from target. */
-const toleranceBytes = 2 * 1024 * 1024;
-
 /** What the guest says now of itself and of one request. */
 export interface GuestStatus {
   /** Of the request that was asked about; undefined before the guest took it up. */
@@ -151,7 +148,8 @@ const verify = Effect.fnUntraced(function* (step: RequestStep, { nodes }: GuestS
   for (const { vnode, targetBytes, desired } of step.vnodes) {
     const node = nodes.get(vnode);
     const reached =
-      node?.state === desired.to && Math.abs(node.actualBytes - targetBytes.to) <= toleranceBytes;
+      node?.state === desired.to &&
+      Math.abs(node.actualBytes - targetBytes.to) <= NumaKeys.toleranceBytes;
     if (!reached) {
       return yield* new TargetMissed({
         domain: step.domain,

@@ -1,0 +1,82 @@
+/**
+ * `virtflex expand | shrink | resize | rehome`: plans a change and applies it.
+ */
+import { apply, survey } from "@virtflex/pipeline";
+import type { Plan } from "@virtflex/topo-model";
+import { Clock, Effect } from "effect";
+import { Command, Flag } from "effect/cli";
+import {
+  about,
+  rehomeConfig,
+  rehomeWish,
+  resizeConfig,
+  resizeWish,
+  vnodesConfig,
+  vnodesWish,
+  type Wish,
+} from "../Changes.ts";
+import { controlLayer } from "../Connect.ts";
+import { print } from "../Output.ts";
+import { planFor, planText } from "../Planning.ts";
+import { progressView } from "../ProgressView.ts";
+import { parseTimeout } from "../Values.ts";
+
+const applyConfig = {
+  dryRun: Flag.Boolean("dry-run").pipe(
+    Flag.withDescription("Show the plan and do nothing"),
+    Flag.withDefault(false),
+    Flag.withoutNegation,
+  ),
+  timeout: Flag.String("timeout").pipe(
+    Flag.withMetavar("TIME"),
+    Flag.withDescription("When it is not done by then it is undone: 500ms, 30s, 2m"),
+    Flag.withDefault("60s"),
+  ),
+};
+
+interface ApplyInput {
+  readonly dryRun: boolean;
+  readonly timeout: string;
+}
+
+const changeText = (plan: Plan, elapsedMs: number) =>
+  `Done: ${plan.steps.length} steps in ${elapsedMs} ms`;
+
+const change = Effect.fnUntraced(function* (wish: Wish, { dryRun, timeout }: ApplyInput) {
+  const deadline = yield* parseTimeout(timeout);
+  const { topology } = yield* survey;
+  const plan = yield* planFor(topology.host, topology.guests, wish);
+  if (dryRun) return yield* print(plan, () => planText(plan));
+  const began = yield* Clock.currentTimeMillis;
+  yield* apply(plan, { deadline, onProgress: progressView() });
+  const elapsedMs = (yield* Clock.currentTimeMillis) - began;
+  yield* print({ result: "done", elapsedMs, plan }, () => changeText(plan, elapsedMs));
+}, Effect.provide(controlLayer));
+
+export const changes = [
+  Command.make("expand", { ...vnodesConfig, ...applyConfig }, (input) =>
+    change(vnodesWish("expand", input), input),
+  ).pipe(
+    Command.withDescription(about.expand),
+    Command.withExamples([
+      { command: "virtflex expand web --vnodes 2,3", description: "Put vnodes 2 and 3 to use" },
+    ]),
+  ),
+  Command.make("shrink", { ...vnodesConfig, ...applyConfig }, (input) =>
+    change(vnodesWish("shrink", input), input),
+  ).pipe(
+    Command.withDescription(about.shrink),
+    Command.withExamples([
+      {
+        command: "virtflex shrink web --vnodes 2,3 --timeout 30s",
+        description: "Take vnodes 2 and 3 out of use, or leave all as it is after 30 seconds",
+      },
+    ]),
+  ),
+  Command.make("resize", { ...resizeConfig, ...applyConfig }, (input) =>
+    change(resizeWish(input), input),
+  ).pipe(Command.withDescription(about.resize)),
+  Command.make("rehome", { ...rehomeConfig, ...applyConfig }, (input) =>
+    change(rehomeWish(input), input),
+  ).pipe(Command.withDescription(about.rehome)),
+] as const;

@@ -1,0 +1,149 @@
+/**
+ * `virtflex list | show | status | watch`: looking, without touching.
+ */
+import { type GuestReport, survey, type SurveyedGuest } from "@virtflex/pipeline";
+import { formatBytes, NumaKeys } from "@virtflex/topo-model";
+import { XenStore } from "@virtflex/xen-control";
+import { Effect, Option, Stream } from "effect";
+import { Argument, Command } from "effect/cli";
+import { domainArgument } from "../Changes.ts";
+import { hostLayer } from "../Connect.ts";
+import { findGuest } from "../Domains.ts";
+import { print, printLine, table } from "../Output.ts";
+
+const onlineOf = <A extends { readonly desired: string }>(vnodes: ReadonlyArray<A>) =>
+  vnodes.filter(({ desired }) => desired === "online").length;
+
+const list = Command.make(
+  "list",
+  {},
+  Effect.fnUntraced(function* () {
+    const { guests } = yield* survey;
+    const document = guests.map(({ guest, state, memoryBytes, report }) => ({
+      domain: guest.domain,
+      name: guest.name,
+      state,
+      vcpus: guest.vcpus.length,
+      vcpusOnline: guest.vcpus.filter(({ online }) => online).length,
+      vnodes: guest.vnodes.length,
+      vnodesOnline: onlineOf(guest.vnodes),
+      memoryBytes,
+      limitBytes: guest.limitBytes,
+      aware: report.aware,
+    }));
+    yield* print(document, () =>
+      table(
+        ["ID", "NAME", "STATE", "VCPUS", "VNODES", "MEMORY", "LIMIT", "VIRTFLEX"],
+        document.map((d) => [
+          d.domain,
+          d.name,
+          d.state,
+          `${d.vcpusOnline}/${d.vcpus}`,
+          `${d.vnodesOnline}/${d.vnodes}`,
+          formatBytes(d.memoryBytes),
+          formatBytes(d.limitBytes),
+          d.aware ? "yes" : "no",
+        ]),
+      ),
+    );
+  }, Effect.provide(hostLayer)),
+).pipe(Command.withDescription("List the domains"));
+
+const statusOf = ({ guest, state, memoryBytes, report }: SurveyedGuest) => ({
+  domain: guest.domain,
+  name: guest.name,
+  state,
+  aware: report.aware,
+  request: report.request,
+  status: report.status,
+  generation: report.generation,
+  runtimes: report.runtimes,
+  memoryBytes,
+  limitBytes: guest.limitBytes,
+  vnodes: guest.vnodes.map((vnode) => ({ ...vnode, state: report.nodes.get(vnode.id)?.state })),
+});
+type Status = ReturnType<typeof statusOf>;
+
+const requestText = ({ request, status }: Pick<GuestReport, "request" | "status">): string => {
+  if (request === undefined) return "none yet";
+  const asked = `${request.id} ${request.op}`;
+  if (status?.id !== request.id) return `${asked}: not taken up`;
+  return `${asked}: ${status.state}${status.state === "failed" ? ` (${status.code})` : ""}`;
+};
+
+const statusText = (status: Status): string =>
+  [
+    `${status.name} (domain ${status.domain}), ${status.state}` +
+      (status.aware ? "" : "; it has no Virtflex guest side"),
+    `request     ${requestText(status)}`,
+    `generation  ${status.generation ?? "none yet"}`,
+    `programs    ${status.runtimes === undefined ? "unknown" : `${status.runtimes.adapted} of ${status.runtimes.known} adapted`}`,
+    `memory      ${formatBytes(status.memoryBytes)} of at most ${formatBytes(status.limitBytes)}`,
+    "",
+    table(
+      ["VNODE", "PNODE", "WANTED", "IS", "TARGET", "ACTUAL", "CAPACITY", "VCPUS"],
+      status.vnodes.map((vnode) => [
+        vnode.id,
+        vnode.pnode,
+        vnode.desired,
+        vnode.state ?? "unknown",
+        formatBytes(vnode.targetBytes),
+        formatBytes(vnode.actualBytes),
+        formatBytes(vnode.capacityBytes),
+        NumaKeys.printCpuList(vnode.vcpus),
+      ]),
+    ),
+  ].join("\n");
+
+const status = Command.make(
+  "status",
+  { domain: domainArgument },
+  Effect.fnUntraced(function* ({ domain }) {
+    const found = statusOf(yield* findGuest((yield* survey).guests, domain));
+    yield* print(found, () => statusText(found));
+  }, Effect.provide(hostLayer)),
+).pipe(Command.withDescription("What a domain was asked for, what it has, and who adapted"));
+
+const optionalDomain = domainArgument.pipe(Argument.optional);
+
+const show = Command.make(
+  "show",
+  { domain: optionalDomain },
+  Effect.fnUntraced(function* ({ domain }) {
+    const { topology, guests } = yield* survey;
+    const shown = Option.isNone(domain)
+      ? topology
+      : { ...topology, guests: [(yield* findGuest(guests, domain.value)).guest] };
+    yield* print(shown, () => JSON.stringify(shown));
+  }, Effect.provide(hostLayer)),
+).pipe(Command.withDescription("Draw the host and its domains: nodes, CPUs, memory"));
+
+const watchLine = (found: Status): string => {
+  const nodes = found.vnodes.map(
+    ({ id, actualBytes, state }) => `${id}:${formatBytes(actualBytes)} ${state ?? "?"}`,
+  );
+  const adapted =
+    found.runtimes === undefined
+      ? ""
+      : `  ${found.runtimes.adapted}/${found.runtimes.known} adapted`;
+  return `${found.name}  ${requestText(found)}  generation ${found.generation ?? "?"}  ${nodes.join("  ")}${adapted}`;
+};
+
+const watch = Command.make(
+  "watch",
+  { domain: domainArgument },
+  Effect.fnUntraced(function* ({ domain }) {
+    const store = yield* XenStore;
+    const { guest } = yield* findGuest((yield* survey).guests, domain);
+    const home = NumaKeys.at(guest.domain, "numa");
+    yield* Stream.merge(store.watch(home), store.watch("@releaseDomain")).pipe(
+      Stream.mapEffect(() => survey),
+      Stream.mapEffect(({ guests }) => findGuest(guests, String(guest.domain))),
+      Stream.map(statusOf),
+      Stream.changes,
+      Stream.runForEach((found) => printLine(found, () => watchLine(found))),
+    );
+  }, Effect.provide(hostLayer)),
+).pipe(Command.withDescription("Tell each change of a domain's status until interrupted"));
+
+export const looks = [list, show, status, watch] as const;

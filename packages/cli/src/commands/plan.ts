@@ -1,0 +1,66 @@
+/**
+ * `virtflex plan`: what would be done, and what it would cost.
+ */
+import { survey } from "@virtflex/pipeline";
+import { Effect, Option } from "effect";
+import { Command, Flag } from "effect/cli";
+import {
+  about,
+  rehomeConfig,
+  rehomeWish,
+  resizeConfig,
+  resizeWish,
+  vnodesConfig,
+  vnodesWish,
+  type Wish,
+} from "../Changes.ts";
+import { hostLayer } from "../Connect.ts";
+import { print } from "../Output.ts";
+import { planFor, planText, readTopology } from "../Planning.ts";
+
+const root = Command.make("plan").pipe(
+  Command.withDescription("Show what a change would do and cost, and do nothing"),
+  Command.withSharedFlags({
+    topology: Flag.String("topology").pipe(
+      Flag.withMetavar("FILE"),
+      Flag.withDescription("Plan on the host and guests of a JSON file, not on a real host"),
+      Flag.optional,
+    ),
+  }),
+);
+
+const show = Effect.fnUntraced(function* (wish: Wish) {
+  const { topology: file } = yield* root;
+  const { host, guests } = Option.isSome(file)
+    ? yield* readTopology(file.value)
+    : yield* Effect.map(survey, ({ topology }) => topology).pipe(Effect.provide(hostLayer));
+  const plan = yield* planFor(host, guests, wish);
+  yield* print(plan, () => planText(plan));
+});
+
+export const plan = root.pipe(
+  Command.withSubcommands([
+    Command.make("expand", vnodesConfig, (input) => show(vnodesWish("expand", input))).pipe(
+      Command.withDescription(about.expand),
+    ),
+    Command.make("shrink", vnodesConfig, (input) => show(vnodesWish("shrink", input))).pipe(
+      Command.withDescription(about.shrink),
+    ),
+    Command.make("resize", resizeConfig, (input) => show(resizeWish(input))).pipe(
+      Command.withDescription(about.resize),
+    ),
+    Command.make("rehome", rehomeConfig, (input) => show(rehomeWish(input))).pipe(
+      Command.withDescription(about.rehome),
+    ),
+  ]),
+  Command.withExamples([
+    {
+      command: "virtflex plan shrink web --vnodes 2,3",
+      description: "What taking vnodes 2 and 3 of domain web out of use would do",
+    },
+    {
+      command: "virtflex plan --topology host.json rehome 3 --vnode 1 --pnode 2",
+      description: "Plan on a host that is described in a file",
+    },
+  ]),
+);

@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+/**
+ * Runs the command and ends the process with its documented code.
+ *
+ * @since 0.1.0
+ */
+import { NodeRuntime, NodeServices } from "@effect/platform-node";
+import { Cause, Effect, Exit, Layer } from "effect";
+import { Command } from "effect/cli";
+import { createRequire } from "node:module";
+import { virtflex } from "./Cli.ts";
+import { exitCode, exitCodeOf } from "./ExitCode.ts";
+import { presenterLayer, report } from "./Report.ts";
+
+const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
+
+/** 128 + SIGINT, as shells have it. */
+const interrupted = 130;
+
+NodeRuntime.runMain(
+  Command.run(virtflex, { version }).pipe(
+    Effect.tapCause(report),
+    Effect.provide(Layer.merge(NodeServices.layer, presenterLayer)),
+  ),
+  {
+    disableErrorReporting: true,
+    teardown: (exit, onExit) => {
+      if (Exit.isSuccess(exit)) return onExit(Number(process.exitCode ?? exitCode.done));
+      if (Cause.hasInterruptsOnly(exit.cause)) {
+        return onExit(Number(process.exitCode ?? interrupted));
+      }
+      onExit(exitCodeOf(Cause.squash(exit.cause)));
+    },
+  },
+);
