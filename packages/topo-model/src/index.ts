@@ -8,6 +8,7 @@ export * from "./Diff.ts";
 export * from "./Document.ts";
 export * from "./Guest.ts";
 export * from "./Host.ts";
+export * as Hwloc from "./Hwloc.ts";
 export * from "./Ids.ts";
 export * from "./LowTarget.ts";
 export * from "./Model.ts";
