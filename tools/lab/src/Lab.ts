@@ -194,7 +194,7 @@ const machineOf = (
 
 interface Supervised {
   /** From here on the lab outlives this process. */
-  readonly release: Effect.Effect<void>;
+  readonly release: Effect.Effect<undefined>;
 }
 
 const lockHeld = 77;
@@ -221,12 +221,12 @@ const supervise = (
         ),
       ),
       (child) =>
-        Effect.callback<void>((resume) => {
+        Effect.callback<undefined>((resume) => {
           if (released || child.exitCode !== null || child.pid === undefined) {
-            resume(Effect.void);
+            resume(Effect.undefined);
             return;
           }
-          child.on("exit", () => resume(Effect.void));
+          child.on("exit", () => resume(Effect.undefined));
           child.stdin.end();
         }),
     );
@@ -237,7 +237,7 @@ const supervise = (
         tail: tail(plan.machine.serialLog),
         message: `the host did not boot: ${message}; the end of ${plan.machine.serialLog}:\n${tail(plan.machine.serialLog)}`,
       });
-    yield* Effect.callback<void, BootFailed | AlreadyRunning>((resume) => {
+    yield* Effect.callback<undefined, BootFailed | AlreadyRunning>((resume) => {
       child.on("error", (error) => resume(Effect.fail(failed(error.message))));
       child.on("exit", (code) =>
         resume(
@@ -249,20 +249,22 @@ const supervise = (
         ),
       );
       createInterface({ input: child.stdout }).on("line", (line) =>
-        resume(line === "ready" ? Effect.void : Effect.fail(failed(line.replace(/^failed /, "")))),
+        resume(
+          line === "ready" ? Effect.undefined : Effect.fail(failed(line.replace(/^failed /, ""))),
+        ),
       );
       child.stdin.on("error", () => undefined);
       child.stdin.write(`${JSON.stringify(plan)}\n`);
     });
     return {
-      release: Effect.callback<void>((resume) => {
+      release: Effect.callback<undefined>((resume) => {
         released = true;
         child.stdin.write("released\n", () => {
           child.removeAllListeners();
           child.stdin.destroy();
           child.stdout.destroy();
           child.unref();
-          resume(Effect.void);
+          resume(Effect.undefined);
         });
       }),
     };
@@ -454,13 +456,13 @@ export const upDetached = (options: Options) =>
 /** Stops a lab, and waits until it is gone. @since 0.1.0 */
 export const down = Effect.fn("Lab.down")(function* (name: string) {
   const state = stateOf(name);
-  yield* Effect.callback<void, NotRunning>((resume) => {
+  yield* Effect.callback<undefined, NotRunning>((resume) => {
     const socket = connect(socketOf(state));
     socket.on("connect", () => socket.write("down\n"));
     socket.on("error", () =>
       resume(Effect.fail(new NotRunning({ message: `no lab named "${name}" is up` }))),
     );
-    socket.on("close", () => resume(Effect.void));
+    socket.on("close", () => resume(Effect.undefined));
     socket.resume();
   });
   yield* Effect.sync(() => existsSync(state)).pipe(

@@ -31,17 +31,17 @@ export class Process {
           case FrameType.Stdout:
           case FrameType.Stderr:
             this.#channel.send(FrameType.Credit, pair(type, payload.length));
-            return handler[type === FrameType.Stdout ? "stdout" : "stderr"](payload);
+            handler[type === FrameType.Stdout ? "stdout" : "stderr"](payload);
+            break;
           case FrameType.Credit:
             this.#credit += readPair(payload)?.[1] ?? 0;
-            return this.#feed();
+            this.#feed();
+            break;
           case FrameType.Exit: {
             const [kind, value] = readPair(payload) ?? [0, 255];
             this.#finish();
-            return handler.exit(kind, value);
+            handler.exit(kind, value);
           }
-          default:
-            return undefined;
         }
       },
       lost: (reason) => {

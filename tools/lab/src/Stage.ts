@@ -129,8 +129,8 @@ const build = Effect.fn("Stage.build")(function* (
     closeSync(output);
     child.on("error", (error) => resume(new MissingTool({ message: error.message })));
     child.on("exit", (status) => resume(Effect.succeed(status)));
-    return Effect.callback<void>((gone) => {
-      child.on("exit", () => gone(Effect.void));
+    return Effect.callback<undefined>((gone) => {
+      child.on("exit", () => gone(Effect.undefined));
       child.kill("SIGTERM");
     });
   });

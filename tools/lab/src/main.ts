@@ -287,7 +287,7 @@ lab.pipe(
       process.exitCode = error._tag === "ShowHelp" && error.errors.length === 0 ? 0 : 2;
     }),
   ),
-  Effect.catch((error) => failed(error as LabError)),
+  Effect.catch((error) => failed(error)),
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain,
 );

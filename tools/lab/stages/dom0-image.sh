@@ -13,6 +13,7 @@ cp -P "$XEN_LIBS"/lib/* "$root/usr/lib/x86_64-linux-gnu/"
 install -m 755 "$AGENT/agent" "$AGENT/relay" "$root/usr/local/bin/"
 install -m 755 "$NODE/node" "$root/usr/local/bin/node"
 install -m 755 "$here/init" "$root/usr/local/sbin/lab-init"
+install -m 755 "$here/virtflex" "$root/usr/local/bin/virtflex"
 for command in poweroff reboot; do
 	ln -sf /bin/busybox "$root/usr/sbin/$command"
 done

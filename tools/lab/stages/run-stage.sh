@@ -3,7 +3,7 @@
 #
 # Nobody ever sees a half-made FINAL, and under LOCK nobody makes it twice: whatever FINAL.tmp.* there is was left by a builder that
 # died. SIGTERM ends the script and all that it started (as root: by a process namespace of its own), and removes what it made.
-# Results of the stage that nobody used for a week go.
+# Results of the stage that nobody used for a week go. Removal never leaves the cache's file system: a chroot may have mounts in it.
 set -euo pipefail
 final=$1 script=$2 lock=$3
 contained=(setpriv --pdeathsig KILL)
@@ -14,7 +14,7 @@ child=
 cleanup() {
 	[ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
 	wait
-	[ -z "$OUT" ] || rm -rf "$OUT" 2>/dev/null || { sleep 1 && rm -rf "$OUT"; }
+	[ -z "$OUT" ] || rm -rf --one-file-system "$OUT" 2>/dev/null || { sleep 1 && rm -rf --one-file-system "$OUT"; }
 }
 trap 'exit 143' TERM
 trap cleanup EXIT
@@ -29,8 +29,8 @@ run() {
 exec 9>"$lock"
 run flock 9
 [ ! -d "$final" ] || exit 0
-rm -rf "$final".tmp.*
-find "$(dirname "$final")" -maxdepth 1 -name "$(basename "${final%-*}")-????????????????" -mtime +7 -exec rm -rf {} +
+rm -rf --one-file-system "$final".tmp.*
+find "$(dirname "$final")" -maxdepth 1 -name "$(basename "${final%-*}")-????????????????" -mtime +7 -exec rm -rf --one-file-system {} +
 OUT=$(mktemp -d "$final.tmp.XXXXXX")
 export OUT
 run "${contained[@]}" bash "$script" 9>&-
