@@ -1,7 +1,11 @@
+/** Embedded hosts for tests: in this process, and served on a socket. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Effect, type Scope } from "effect";
+import { Effect, Layer, type Scope } from "effect";
+import * as Client from "../src/embedded/client.ts";
+import type { EmbeddedConfig } from "../src/embedded/index.ts";
+import { serve } from "../src/embedded/server.ts";
 
 /** A path for a socket in a directory of its own, removed with the scope. */
 export const socketPath: Effect.Effect<string, never, Scope.Scope> = Effect.map(
@@ -11,3 +15,13 @@ export const socketPath: Effect.Effect<string, never, Scope.Scope> = Effect.map(
   ),
   (directory) => join(directory, "host"),
 );
+
+/** A served host and a client of it. */
+export const servedLayer = (config: EmbeddedConfig) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const socket = yield* socketPath;
+      yield* serve(config, socket);
+      return Client.layer(socket);
+    }),
+  );

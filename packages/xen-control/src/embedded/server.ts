@@ -10,7 +10,7 @@
 import { NodeFileSystem, NodeSocket, NodeSocketServer } from "@effect/platform-node";
 import { Effect, FileSystem, Layer, Option, Schema, type Scope } from "effect";
 import { RpcSerialization, RpcServer } from "effect/rpc";
-import { SocketServer } from "effect/socket";
+import { Socket, SocketServer } from "effect/socket";
 import { dirname, join } from "node:path";
 import type { HypervisorError } from "../Hypervisor.ts";
 import type { EmbeddedConfig } from "./EmbeddedConfig.ts";
@@ -52,41 +52,56 @@ const checkFree = Effect.fnUntraced(function* (socket: string) {
   if (yield* answers(socket)) return yield* refuse(socket, "another server is listening there");
 });
 
+/** A socket in a directory that nobody else may enter, until it is its owner's alone. */
+const listenHidden = Effect.fnUntraced(function* (socket: string, directory: string) {
+  const fs = yield* FileSystem.FileSystem;
+  const hidden = join(directory, "s");
+  if (Buffer.byteLength(hidden) > maxSocketPath) {
+    return yield* refuse(socket, `the path is too long for a socket, ${maxSocketPath} bytes`);
+  }
+  const server = yield* NodeSocketServer.make({ path: hidden });
+  yield* fs.chmod(hidden, 0o600);
+  const inodeOf = (path: string) =>
+    Effect.map(fs.stat(path), ({ ino }) => Option.getOrUndefined(ino));
+  const own = yield* inodeOf(hidden);
+  const removeOwn = Effect.flatMap(inodeOf(socket), (inode) =>
+    inode === own ? fs.remove(socket) : Effect.void,
+  );
+  yield* Effect.acquireRelease(fs.rename(hidden, socket), () => Effect.ignore(removeOwn));
+  return server;
+});
+
 /**
- * Listens at the path. The socket is made in a directory that nobody else may
- * enter and moved when only its owner may open it, so that there is no moment
- * in which others could, and a stale one is replaced in one step.
+ * Listens at the path. There is no moment in which others than its owner could
+ * open the socket, and a stale one is replaced in one step.
  */
 const listen = Effect.fnUntraced(
   function* (socket: string) {
     const fs = yield* FileSystem.FileSystem;
     yield* checkFree(socket);
-    const directory = yield* fs.makeTempDirectoryScoped({
-      directory: dirname(socket),
-      prefix: ".virtflex-",
-    });
-    const hidden = join(directory, "s");
-    if (Buffer.byteLength(hidden) > maxSocketPath) {
-      return yield* refuse(socket, `the path is too long for a socket, ${maxSocketPath} bytes`);
-    }
-    const server = yield* NodeSocketServer.make({ path: hidden });
-    yield* fs.chmod(hidden, 0o600);
-    const { ino } = yield* fs.stat(hidden);
-    const inode = Option.getOrUndefined(ino);
-    const isOurs = Effect.match(fs.stat(socket), {
-      onSuccess: (now) => Option.getOrUndefined(now.ino) === inode,
-      onFailure: () => false,
-    });
-    yield* Effect.acquireRelease(fs.rename(hidden, socket), () =>
-      Effect.ignore(Effect.flatMap(isOurs, (ours) => (ours ? fs.remove(socket) : Effect.void))),
+    return yield* Effect.acquireUseRelease(
+      fs.makeTempDirectory({ directory: dirname(socket), prefix: ".virtflex-" }),
+      (directory) => listenHidden(socket, directory),
+      (directory) => Effect.ignore(fs.remove(directory, { recursive: true })),
     );
-    return server;
   },
   (effect, socket) =>
     Effect.catchTag(effect, ["PlatformError", "SocketServerError"], (error) =>
       refuse(socket, error.message),
     ),
 );
+
+/** A client that vanishes is not the server's error, and no line in its log. */
+const forgiving = (server: SocketServer.SocketServer["Service"]) =>
+  SocketServer.SocketServer.of({
+    ...server,
+    run: (handler) =>
+      server.run((socket) =>
+        Effect.catchDefect(handler(socket), (defect) =>
+          Socket.isSocketError(defect) ? Effect.void : Effect.die(defect),
+        ),
+      ),
+  });
 
 /**
  * Builds an embedded host and serves it until the scope closes; the socket is
@@ -103,7 +118,7 @@ export const serve = (
     const machine = yield* makeMachine(config);
     const server = yield* listen(socket);
     const transport = RpcServer.layerProtocolSocketServer.pipe(
-      Layer.provide(Layer.succeed(SocketServer.SocketServer, server)),
+      Layer.provide(Layer.succeed(SocketServer.SocketServer, forgiving(server))),
       Layer.provide(RpcSerialization.layerNdjson),
     );
     yield* RpcServer.layer(Protocol, { disableTracing: true }).pipe(

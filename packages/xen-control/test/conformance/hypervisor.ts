@@ -1,0 +1,193 @@
+/**
+ * What every `Hypervisor` must do. The cases act on one domain, the subject, of at
+ * least two vCPUs and one vnode, and leave it as they found it.
+ */
+import { expect, test } from "@jest/globals";
+import { DomainId, NumaKeys, PcpuId, PnodeId, VcpuId, VnodeId } from "@virtflex/topo-model";
+import { Effect, type Layer } from "effect";
+import { type DomainInfo, Hypervisor, HypervisorError, XenStore } from "../../src/index.ts";
+
+const sum = (values: ReadonlyArray<number>): number => values.reduce((a, b) => a + b, 0);
+
+const nobody = DomainId.make(0x7fee);
+const mib = 1024 ** 2;
+
+export const hypervisorConformance = (
+  name: string,
+  layer: Layer.Layer<XenStore | Hypervisor, unknown>,
+  subject: DomainId,
+): void => {
+  const check = <E>(
+    what: string,
+    body: (
+      xen: Hypervisor["Service"],
+      info: DomainInfo,
+    ) => Effect.Effect<void, E, XenStore | Hypervisor>,
+  ) => {
+    test(`${name}: ${what}`, async () => {
+      const program = Effect.gen(function* () {
+        const xen = yield* Hypervisor;
+        const before = yield* xen.domain(subject);
+        const free = (yield* xen.host).pnodes.map(({ freeBytes }) => freeBytes);
+        yield* body(xen, before);
+        // Each case cleans up after itself; if it did not, say so here.
+        expect(yield* xen.domain(subject)).toEqual(before);
+        expect((yield* xen.host).pnodes.map(({ freeBytes }) => freeBytes)).toEqual(free);
+      });
+      await Effect.runPromise(Effect.provide(program, layer));
+    });
+  };
+
+  const reasonOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<string, never, R> =>
+    Effect.match(effect, {
+      onSuccess: () => "success",
+      onFailure: (error) => (error instanceof HypervisorError ? error.reason : String(error)),
+    });
+
+  const freeOn = (pnode: PnodeId) =>
+    Effect.map(
+      Effect.flatMap(Hypervisor, (xen) => xen.host),
+      ({ pnodes }) => pnodes.find(({ id }) => id === pnode)?.freeBytes,
+    );
+
+  check("describes a host that can be", (xen) =>
+    Effect.gen(function* () {
+      const { pnodes, distances } = yield* xen.host;
+      const pcpus = pnodes.flatMap((pnode) => pnode.pcpus);
+      expect(pnodes.length).toBeGreaterThan(0);
+      expect(new Set(pnodes.map(({ id }) => id)).size).toBe(pnodes.length);
+      expect(new Set(pcpus).size).toBe(pcpus.length);
+      expect(distances.map((row) => row.length)).toEqual(pnodes.map(() => pnodes.length));
+      distances.forEach((row, from) => {
+        row.forEach((distance, to) => {
+          if (from === to) expect(distance).toBe(10);
+          else expect(distance).toBeGreaterThan(10);
+        });
+      });
+      for (const { memoryBytes, freeBytes } of pnodes) {
+        expect(freeBytes).toBeGreaterThanOrEqual(0);
+        expect(freeBytes).toBeLessThanOrEqual(memoryBytes);
+      }
+    }),
+  );
+
+  check("lists the subject as it describes it alone", (xen, info) =>
+    Effect.gen(function* () {
+      const domains = yield* xen.domains;
+      expect(domains.find(({ domain }) => domain === subject)).toEqual(info);
+      expect(info.vcpus.length).toBeGreaterThan(1);
+      expect(info.vnuma.length).toBeGreaterThan(0);
+      expect(info.vnuma.flatMap(({ vcpus }) => vcpus).sort((a, b) => a - b)).toEqual(
+        info.vcpus.map(({ id }) => id),
+      );
+      const resident = sum(info.residentBytes.map(({ bytes }) => bytes));
+      expect(resident).toBeLessThanOrEqual(info.memoryBytes);
+    }),
+  );
+
+  check("knows no domain that is not", (xen) =>
+    Effect.gen(function* () {
+      const pnode = PnodeId.make(0);
+      const outcomes = yield* Effect.all([
+        reasonOf(xen.domain(nobody)),
+        reasonOf(xen.setVcpusOnline(nobody, [VcpuId.make(0)], true)),
+        reasonOf(xen.pinVcpus(nobody, [VcpuId.make(0)], [PcpuId.make(0)])),
+        reasonOf(xen.setLimit(nobody, mib)),
+        reasonOf(xen.reserve(nobody, pnode, 0)),
+        reasonOf(xen.moveVnode(nobody, VnodeId.make(0), pnode)),
+      ]);
+      expect(outcomes.slice(0, -1)).toEqual(Array(5).fill("NoSuchDomain"));
+      expect(["NoSuchDomain", "Unsupported"]).toContain(outcomes.at(-1));
+    }),
+  );
+
+  check("brings vCPUs down and up through Xen's own key, twice the same", (xen, info) =>
+    Effect.gen(function* () {
+      const store = yield* XenStore;
+      const vcpu = info.vcpus.at(-1)?.id ?? VcpuId.make(0);
+      const key = NumaKeys.at(subject, NumaKeys.path.availability(vcpu));
+      for (const online of [false, false, true, true]) {
+        yield* xen.setVcpusOnline(subject, [vcpu], online);
+        expect(yield* store.read(key)).toBe(online ? "online" : "offline");
+      }
+    }),
+  );
+
+  check("refuses a vCPU that is not, and changes none", (xen, info) =>
+    Effect.gen(function* () {
+      const unknown = VcpuId.make(1023);
+      const vcpus = [...info.vcpus.map(({ id }) => id), unknown];
+      expect(yield* reasonOf(xen.setVcpusOnline(subject, vcpus, false))).toBe("NoSuchVcpu");
+      const pcpus = info.vcpus[0]?.affinity ?? [];
+      expect(yield* reasonOf(xen.pinVcpus(subject, vcpus, pcpus))).toBe("NoSuchVcpu");
+    }),
+  );
+
+  check("pins vCPUs, twice the same, and only to pcpus that are", (xen, info) =>
+    Effect.gen(function* () {
+      const { pnodes } = yield* xen.host;
+      const target = pnodes.flatMap(({ pcpus }) => pcpus).slice(0, 1);
+      const [first] = info.vcpus;
+      if (first === undefined) throw new Error("the subject has no vCPU");
+      const pin = Effect.gen(function* () {
+        yield* xen.pinVcpus(subject, [first.id], target);
+        expect((yield* xen.domain(subject)).vcpus[0]?.affinity).toEqual(target);
+      });
+      yield* Effect.repeat(pin, { times: 1 });
+      yield* xen.pinVcpus(subject, [first.id], first.affinity);
+      const unknown = reasonOf(xen.pinVcpus(subject, [first.id], [PcpuId.make(0xffff)]));
+      expect(yield* unknown).toBe("Refused");
+      expect(yield* reasonOf(xen.pinVcpus(subject, [first.id], []))).toBe("Refused");
+    }),
+  );
+
+  check("sets the limit, twice the same", (xen, info) =>
+    Effect.gen(function* () {
+      const limitBytes = info.limitBytes + 64 * mib;
+      const raise = Effect.gen(function* () {
+        yield* xen.setLimit(subject, limitBytes);
+        expect((yield* xen.domain(subject)).limitBytes).toBe(limitBytes);
+      });
+      yield* Effect.repeat(raise, { times: 1 });
+      yield* xen.setLimit(subject, info.limitBytes);
+    }),
+  );
+
+  check("reserves exactly what is asked, and gives it back", (xen) =>
+    Effect.gen(function* () {
+      const { pnodes } = yield* xen.host;
+      const [roomy] = [...pnodes].sort((a, b) => b.freeBytes - a.freeBytes);
+      if (roomy === undefined) throw new Error("the host has no pnode");
+      const { id, freeBytes } = roomy;
+      expect(freeBytes).toBeGreaterThan(16 * mib);
+      for (const bytes of [8 * mib, 8 * mib, 12 * mib, 4 * mib]) {
+        yield* xen.reserve(subject, id, bytes);
+        expect(yield* freeOn(id)).toBe(freeBytes - bytes);
+      }
+      expect(yield* reasonOf(xen.reserve(subject, id, freeBytes + mib))).toBe("NoMemory");
+      expect(yield* freeOn(id)).toBe(freeBytes - 4 * mib);
+      yield* xen.reserve(subject, id, 0);
+      expect(yield* reasonOf(xen.reserve(subject, PnodeId.make(0xffff), mib))).toBe("NoSuchNode");
+    }),
+  );
+
+  check("moves a vnode there and back, or says that it can't and moves nothing", (xen, info) =>
+    Effect.gen(function* () {
+      const { pnodes } = yield* xen.host;
+      const [vnode] = info.vnuma;
+      const target = pnodes.find(({ id }) => id !== vnode?.pnode);
+      if (vnode === undefined || target === undefined) throw new Error("the host has one pnode");
+      const first = yield* reasonOf(xen.moveVnode(subject, vnode.id, target.id));
+      expect(["success", "Unsupported", "NoMemory"]).toContain(first);
+      if (first !== "success") return;
+      const moved = (yield* xen.domain(subject)).vnuma.find(({ id }) => id === vnode.id);
+      expect(moved?.pnode).toBe(target.id);
+      const back = yield* xen.moveVnode(subject, vnode.id, vnode.pnode);
+      expect(back.movedBytes).toBeGreaterThan(0);
+      expect(yield* xen.moveVnode(subject, vnode.id, vnode.pnode)).toEqual({
+        movedBytes: 0,
+        skippedPages: 0,
+      });
+    }),
+  );
+};
