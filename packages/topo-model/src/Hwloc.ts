@@ -52,7 +52,7 @@ const call = <A>(
       new HwlocError({
         code: reason,
         source,
-        detail: cause instanceof Error ? cause.message : String(cause),
+        detail: (cause as Error).message,
         cause,
       });
     const addon = native();
