@@ -6,6 +6,7 @@
 import { Command } from "effect/cli";
 import { agent } from "./commands/agent.ts";
 import { changes } from "./commands/change.ts";
+import { demo } from "./commands/demo.ts";
 import { embedded } from "./commands/embedded.ts";
 import { looks } from "./commands/look.ts";
 import { plan } from "./commands/plan.ts";
@@ -14,6 +15,6 @@ import { settings } from "./Settings.ts";
 /** @since 0.1.0 */
 export const virtflex = Command.make("virtflex").pipe(
   Command.withDescription("Changes a running guest's NUMA topology; OpenMP programs follow"),
-  Command.withSubcommands([...looks, plan, ...changes, embedded, agent]),
+  Command.withSubcommands([...looks, plan, ...changes, demo, embedded, agent]),
   Command.withGlobalFlags(settings),
 );

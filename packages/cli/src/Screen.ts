@@ -3,9 +3,13 @@
  */
 import { Effect } from "effect";
 
-const isTerminal = process.stderr.isTTY && process.env["TERM"] !== "dumb";
 /** https://no-color.org: any value but the empty one. */
-const hasColor = isTerminal && (process.env["NO_COLOR"] ?? "") === "";
+const wantsColor = (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb";
+const isTerminal = process.stderr.isTTY && process.env["TERM"] !== "dumb";
+const hasColor = isTerminal && wantsColor;
+
+/** Whether data for people may have colours. */
+export const stdoutHasColor = process.stdout.isTTY && wantsColor;
 
 const sgr = (code: number) => (text: string) => (hasColor ? `\x1b[${code}m${text}\x1b[0m` : text);
 

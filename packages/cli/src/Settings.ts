@@ -13,6 +13,7 @@ export const Json = GlobalFlag.Setting("json")({
 
 export const HostKind = GlobalFlag.Setting("host")({
   flag: Flag.Literals("host", ["auto", "embedded", "live"]).pipe(
+    Flag.withMetavar("KIND"),
     Flag.withDescription(
       "Which host: live is this machine's Xen; embedded is one that `virtflex embedded serve` keeps; auto takes the embedded one if it runs",
     ),

@@ -8,7 +8,7 @@ import { XenStore } from "@virtflex/xen-control";
 import type { EmbeddedConfig } from "@virtflex/xen-control/embedded";
 import * as EmbeddedClient from "@virtflex/xen-control/embedded-client";
 import { serve } from "@virtflex/xen-control/embedded-server";
-import { Effect, FileSystem, Stream } from "effect";
+import { Effect, FileSystem, References, Stream } from "effect";
 import { ChildProcess } from "effect/process";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -57,7 +57,10 @@ export const openStation = Effect.fn("openStation")(function* (
 ) {
   const fs = yield* FileSystem.FileSystem;
   yield* fs.makeDirectory(dirname(socket), { recursive: true, mode: 0o700 });
-  yield* serve(config, socket);
+  yield* serve(config, socket).pipe(
+    // Clients may go without a word: the server is none the worse for it.
+    Effect.provideService(References.UnhandledLogLevel, "Debug"),
+  );
   for (const guest of config.guests) {
     yield* runAgent(socket, guest).pipe(
       Effect.andThen(Effect.sleep("500 millis")),

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node";
-import { Cause, Effect, Exit, Layer } from "effect";
+import { Cause, Effect, Exit, Layer, Logger } from "effect";
 import { Command } from "effect/cli";
 import { createRequire } from "node:module";
 import { virtflex } from "./Cli.ts";
@@ -20,7 +20,9 @@ const interrupted = 130;
 NodeRuntime.runMain(
   Command.run(virtflex, { version }).pipe(
     Effect.tapCause(report),
-    Effect.provide(Layer.merge(NodeServices.layer, presenterLayer)),
+    Effect.provide(
+      Layer.mergeAll(NodeServices.layer, presenterLayer, Layer.succeed(Logger.LogToStderr, true)),
+    ),
   ),
   {
     disableErrorReporting: true,

@@ -2,7 +2,7 @@
  * `virtflex list | show | status | watch`: looking, without touching.
  */
 import { type GuestReport, survey, type SurveyedGuest } from "@virtflex/pipeline";
-import { formatBytes, NumaKeys } from "@virtflex/topo-model";
+import { drawTerminal, formatBytes, NumaKeys, type Topology } from "@virtflex/topo-model";
 import { XenStore } from "@virtflex/xen-control";
 import { Effect, Option, Stream } from "effect";
 import { Argument, Command } from "effect/cli";
@@ -10,6 +10,7 @@ import { domainArgument } from "../Changes.ts";
 import { hostLayer } from "../Connect.ts";
 import { findGuest } from "../Domains.ts";
 import { print, printLine, table } from "../Output.ts";
+import { stdoutHasColor } from "../Screen.ts";
 
 const onlineOf = <A extends { readonly desired: string }>(vnodes: ReadonlyArray<A>) =>
   vnodes.filter(({ desired }) => desired === "online").length;
@@ -104,6 +105,9 @@ const status = Command.make(
   }, Effect.provide(hostLayer)),
 ).pipe(Command.withDescription("What a domain was asked for, what it has, and who adapted"));
 
+const picture = (shown: Topology) =>
+  drawTerminal([shown], { columns: process.stdout.columns || 80, color: stdoutHasColor });
+
 const optionalDomain = domainArgument.pipe(Argument.optional);
 
 const show = Command.make(
@@ -114,7 +118,7 @@ const show = Command.make(
     const shown = Option.isNone(domain)
       ? topology
       : { ...topology, guests: [(yield* findGuest(guests, domain.value)).guest] };
-    yield* print(shown, () => JSON.stringify(shown));
+    yield* print(shown, () => picture(shown));
   }, Effect.provide(hostLayer)),
 ).pipe(Command.withDescription("Draw the host and its domains: nodes, CPUs, memory"));
 

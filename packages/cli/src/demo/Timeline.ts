@@ -8,8 +8,8 @@ type Instant = number;
 
 export interface ThreadSample {
   readonly at: Instant;
-  /** Threads of the program that ran since the sample before. */
-  readonly busy: number;
+  /** Threads that the program has. */
+  readonly threads: number;
 }
 
 /** What a vnode was from then on. */
@@ -21,7 +21,7 @@ export interface VnodeChange {
 
 export interface TimelinePhase {
   readonly op: string;
-  readonly requested: Instant;
+  readonly started: Instant;
   /** When every program had adapted. */
   readonly adapted: Instant | undefined;
   readonly ended: Instant;
@@ -74,14 +74,14 @@ const line = (x1: number, y1: number, x2: number, y2: number, stroke: string, ex
 /** An SVG document; it stands on its own, on a light ground. */
 export const timelineSvg = ({ title, end, samples, vnodes, phases }: Timeline): string => {
   const x = (at: Instant) => left + (at / end) * (width - left - right);
-  const most = Math.max(1, ...samples.map(({ busy }) => busy));
+  const most = Math.max(1, ...samples.map(({ threads }) => threads));
   const y = (threads: number) => top + plotHeight - (threads / (most + 0.5)) * plotHeight;
   const ids = [...new Set(vnodes.map(({ vnode }) => vnode))].sort((a, b) => a - b);
   const lanesTop = top + plotHeight + 44;
   const height = lanesTop + ids.length * laneHeight + 52;
   const bottom = lanesTop + ids.length * laneHeight;
 
-  const bands = phases.flatMap(({ op, requested, adapted, ended, result }) => {
+  const bands = phases.flatMap(({ op, started, adapted, ended, result }) => {
     const label = result === "done" ? op : `${op}, rolled back`;
     const fill = result === "done" ? "#dbe9f6" : "#f8dcdc";
     const mark =
@@ -89,9 +89,9 @@ export const timelineSvg = ({ title, end, samples, vnodes, phases }: Timeline): 
         ? []
         : [line(x(adapted), top, x(adapted), bottom, "#2563a8", ' stroke-dasharray="3 3"')];
     return [
-      rectangle(x(requested), top, Math.max(2, x(ended) - x(requested)), bottom - top, fill),
+      rectangle(x(started), top, Math.max(2, x(ended) - x(started)), bottom - top, fill),
       ...mark,
-      text(x(requested), top - 8, label, { weight: "bold" }),
+      text(x(started), top - 8, label, { weight: "bold" }),
     ];
   });
   const axis = Array.from({ length: most + 1 }, (_, threads) => [
@@ -99,10 +99,10 @@ export const timelineSvg = ({ title, end, samples, vnodes, phases }: Timeline): 
     text(left - 10, y(threads) + 4, String(threads), { anchor: "end", fill: faint }),
   ]).flat();
   const path = samples
-    .map(({ at, busy }, i) =>
+    .map(({ at, threads }, i) =>
       i === 0
-        ? `M${x(at).toFixed(1)} ${y(busy).toFixed(1)}`
-        : `H${x(at).toFixed(1)}V${y(busy).toFixed(1)}`,
+        ? `M${x(at).toFixed(1)} ${y(threads).toFixed(1)}`
+        : `H${x(at).toFixed(1)}V${y(threads).toFixed(1)}`,
     )
     .join("");
   const lanes = ids.flatMap((vnode, lane) => {
@@ -131,7 +131,7 @@ export const timelineSvg = ({ title, end, samples, vnodes, phases }: Timeline): 
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="system-ui, sans-serif">`,
     rectangle(0, 0, width, height, "#ffffff"),
     text(left, 32, title, { size: 18, weight: "bold" }),
-    text(left, 52, "threads that run; dashed: every program has adapted", { fill: faint }),
+    text(left, 52, "threads of the program; dashed: it has adapted", { fill: faint }),
     ...bands,
     ...axis,
     `<path d="${path}H${x(end).toFixed(1)}" fill="none" stroke="${ink}" stroke-width="2"/>`,

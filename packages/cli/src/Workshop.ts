@@ -1,0 +1,32 @@
+/**
+ * What is built beside the packages: the programs of tools/apps.
+ */
+import { Effect, FileSystem, Schema } from "effect";
+import { ChildProcess, ChildProcessSpawner } from "effect/process";
+import { fileURLToPath } from "node:url";
+
+/** The top of the repository, seen from packages/cli/{src,dist}. */
+export const repository = fileURLToPath(new URL("../../../", import.meta.url));
+
+/** Something that the build makes is not there. @since 0.1.0 */
+export class NotBuilt extends Schema.TaggedError<NotBuilt>()("NotBuilt", {
+  path: Schema.String,
+}) {
+  readonly code = "NOT_BUILT";
+  override get message(): string {
+    return `${this.path} is not there. Build it: npx nx run-many -t build`;
+  }
+}
+
+/** A program of tools/apps. */
+export const app = Effect.fnUntraced(function* (name: string) {
+  const fs = yield* FileSystem.FileSystem;
+  const path = `${repository}tools/apps/build/${name}`;
+  const built = yield* Effect.orElseSucceed(fs.exists(path), () => false);
+  return built ? path : yield* new NotBuilt({ path });
+});
+
+/** Where the adapting libgomp is; built now if it was not. */
+export const libgompDirectory = Effect.flatMap(ChildProcessSpawner.ChildProcessSpawner, (spawner) =>
+  spawner.string(ChildProcess.make("sh", [`${repository}gcc-libgomp/build.sh`])),
+).pipe(Effect.map((text) => text.trim()));
