@@ -6,14 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Two masks a thread.  The dynamic model: only threads that meet a change have
- * them, and a runtime that is loaded late needs no static TLS space. */
-static _Thread_local struct {
-	bool is_set; /* set tells the mask that we gave the thread last */
-	bool has_own;
-	struct vfrt_cpus set;
-	struct vfrt_cpus own; /* the mask that the program gave it */
-} self __attribute__((tls_model("global-dynamic")));
+#include "virtflex/runtime.h"
+
+/* The dynamic model: only threads that meet a change have it, and a runtime that
+ * is loaded late needs no static TLS space. */
+static _Thread_local struct vfrt_thread self __attribute__((tls_model("global-dynamic")));
+
+const struct vfrt_thread *vfrt_thread(void)
+{
+	return &self;
+}
+
+void vfrt_thread_inherit(const struct vfrt_thread *creator)
+{
+	self = *creator;
+}
 
 static bool get_affinity(struct vfrt_cpus *now)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "affinity.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 
 #include "check.h"
 #include "fake.h"
+#include "virtflex/runtime.h"
 
 static void narrowed(void)
 {
@@ -90,9 +92,40 @@ static void confined(void)
 	is(&startup);
 }
 
+/* A new thread has its maker's mask, which isn't its own choice. */
+static void *made(void *startup)
+{
+	CHECK(vfrt_affinity_confine(startup, startup, startup) == 0);
+	is(startup);
+	return NULL;
+}
+
+static struct vfrt_thread creator;
+
+static void *made_knowingly(void *startup)
+{
+	vfrt_thread_inherit(&creator);
+	return made(startup);
+}
+
+static void inherited(void)
+{
+	struct vfrt_cpus startup = mask(), a = { 0 };
+	pthread_t thread;
+
+	vfrt_cpus_add(&a, vfrt_cpus_next(&startup, 0));
+	CHECK(vfrt_affinity_confine(&a, &startup, &startup) == 0);
+	creator = *vfrt_thread();
+	CHECK(creator.is_set && !creator.has_own);
+	CHECK(pthread_create(&thread, NULL, made_knowingly, &startup) == 0);
+	CHECK(pthread_join(thread, NULL) == 0);
+	made(&startup);
+}
+
 int main(void)
 {
 	narrowed();
 	confined();
+	inherited();
 	return 0;
 }

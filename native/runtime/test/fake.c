@@ -35,7 +35,7 @@ struct virtflex_topology_page fake_page(unsigned nodes, unsigned cpus)
 	return page;
 }
 
-static char directory[] = "/tmp/virtflex-rt-XXXXXX";
+static char directory[64] = "/tmp/virtflex-rt-XXXXXX";
 static pid_t owner;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -62,6 +62,12 @@ const char *fake_directory(void)
 	return directory;
 }
 
+void fake_adopt(const char *other)
+{
+	owner = -1;
+	CHECK(snprintf(directory, sizeof directory, "%s", other) < (int)sizeof directory);
+}
+
 const char *fake_file(const char *name, const void *content, size_t size)
 {
 	static char path[PATH_MAX];
@@ -81,20 +87,29 @@ const char *fake_file(const char *name, const void *content, size_t size)
 	return path;
 }
 
-struct virtflex_topology_page *fake_publisher(const char *name,
-					      const struct virtflex_topology_page *page)
+struct virtflex_topology_page *fake_published(const char *name)
 {
-	unsigned char image[VIRTFLEX_PAGE_SIZE] = { 0 };
 	struct virtflex_topology_page *published;
+	char path[PATH_MAX];
 	int fd;
 
-	memcpy(image, page, sizeof *page);
-	fd = open(fake_file(name, image, sizeof image), O_RDWR | O_CLOEXEC);
+	snprintf(path, sizeof path, "%s/%s", fake_directory(), name);
+	fd = open(path, O_RDWR | O_CLOEXEC);
 	CHECK(fd >= 0);
 	published = mmap(NULL, VIRTFLEX_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(published != MAP_FAILED);
 	close(fd);
 	return published;
+}
+
+struct virtflex_topology_page *fake_publisher(const char *name,
+					      const struct virtflex_topology_page *page)
+{
+	unsigned char image[VIRTFLEX_PAGE_SIZE] = { 0 };
+
+	memcpy(image, page, sizeof *page);
+	fake_file(name, image, sizeof image);
+	return fake_published(name);
 }
 
 void fake_publish(struct virtflex_topology_page *published,

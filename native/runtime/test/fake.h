@@ -12,6 +12,9 @@ struct virtflex_topology_page fake_page(unsigned nodes, unsigned cpus);
 /* A directory of this test's own, removed at exit.  The name is static. */
 const char *fake_directory(void);
 
+/* Uses the directory of another process, which removes it. */
+void fake_adopt(const char *other);
+
 /* Writes <directory>/<name>, making directories on the way; returns its path
  * (static, until the next call). */
 const char *fake_file(const char *name, const void *content, size_t size);
@@ -19,6 +22,9 @@ const char *fake_file(const char *name, const void *content, size_t size);
 /* Maps the file of a page for writing. */
 struct virtflex_topology_page *fake_publisher(const char *name,
 					      const struct virtflex_topology_page *page);
+
+/* Maps a page that is there already. */
+struct virtflex_topology_page *fake_published(const char *name);
 
 /* Publishes change as the next generation, as a publisher has to. */
 void fake_publish(struct virtflex_topology_page *published,

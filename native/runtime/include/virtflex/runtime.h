@@ -96,6 +96,22 @@ const struct vfrt_cpus *vfrt_startup_cpus(void);
  * what OMP_NUM_THREADS or omp_set_num_threads asked for; 0: neither did. */
 unsigned vfrt_threads(unsigned long bound);
 
+/* What is known of a thread's affinity.  A new thread has the mask of the one
+ * that made it, and must not be taken for one that the program gave it. */
+struct vfrt_thread {
+	bool is_set;  /* set is the mask that we gave it last */
+	bool has_own; /* own is the mask that the program gave it */
+	struct vfrt_cpus set;
+	struct vfrt_cpus own;
+};
+
+/* Of the calling thread; changes when that binds itself. */
+const struct vfrt_thread *vfrt_thread(void);
+
+/* By a new thread, before it first binds itself; creator as it was when it made
+ * the thread. */
+void vfrt_thread_inherit(const struct vfrt_thread *creator);
+
 /* Without the lock: refreshes the view and sets the calling thread's affinity,
  * to the place of that number (modulo their count: it may be of an older view),
  * or with VFRT_NO_PLACE to the allowed CPUs.  A thread without a place whose own

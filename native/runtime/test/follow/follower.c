@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plain OpenMP program for follow.c to watch: for each line "ROUNDS" on its
+ * input it enters so many parallel regions by one kind of construct, then says
+ * how many threads the last team had, whether every result was right, and the
+ * thread ids in order of thread number.  Between lines it is in serial code.
+ */
+#include <omp.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MAX_THREADS 64
+#define ITERATIONS 256
+#define SUM (ITERATIONS * (ITERATIONS - 1) / 2)
+
+static struct {
+	int threads;
+	int tickets;
+	long tid[MAX_THREADS];
+} team;
+
+static void note(void)
+{
+	int thread = omp_get_thread_num();
+
+	if (thread < MAX_THREADS)
+		team.tid[thread] = syscall(SYS_gettid);
+	__atomic_store_n(&team.threads, omp_get_num_threads(), __ATOMIC_RELAXED);
+}
+
+/* Returns i, once every thread of the team has one: else a fast thread could
+ * take all the iterations of a loop, and the others would go unnoticed. */
+static long item(long i)
+{
+	int threads = omp_get_num_threads();
+
+	note();
+	if (__atomic_fetch_add(&team.tickets, 1, __ATOMIC_RELAXED) < threads)
+		while (__atomic_load_n(&team.tickets, __ATOMIC_RELAXED) < threads)
+			sched_yield();
+	return i;
+}
+
+static long with_parallel(void)
+{
+	long sum = 0;
+
+#pragma omp parallel reduction(+ : sum)
+	{
+		note();
+#pragma omp for
+		for (long i = 0; i < ITERATIONS; i++)
+			sum += i;
+	}
+	return sum;
+}
+
+static long with_static(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for reduction(+ : sum) schedule(static)
+	for (long i = 0; i < ITERATIONS; i++)
+		sum += item(i);
+	return sum;
+}
+
+static long with_dynamic(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for reduction(+ : sum) schedule(dynamic)
+	for (long i = 0; i < ITERATIONS; i++)
+		sum += item(i);
+	return sum;
+}
+
+static long with_monotonic(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for reduction(+ : sum) schedule(monotonic : dynamic, 4)
+	for (long i = 0; i < ITERATIONS; i++)
+		sum += item(i);
+	return sum;
+}
+
+static long with_guided(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for reduction(+ : sum) schedule(guided)
+	for (long i = 0; i < ITERATIONS; i++)
+		sum += item(i);
+	return sum;
+}
+
+static long with_runtime(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for reduction(+ : sum) schedule(runtime)
+	for (long i = 0; i < ITERATIONS; i++)
+		sum += item(i);
+	return sum;
+}
+
+static long with_ordered(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for ordered schedule(static, 1)
+	for (long i = 0; i < ITERATIONS; i++) {
+		note();
+#pragma omp ordered
+		sum += i;
+	}
+	return sum;
+}
+
+static long quarter(int which)
+{
+	long sum = 0;
+
+	item(0);
+	for (long i = which; i < ITERATIONS; i += 4)
+		sum += i;
+	return sum;
+}
+
+static long with_sections(void)
+{
+	long sum = 0;
+
+#pragma omp parallel sections reduction(+ : sum)
+	{
+#pragma omp section
+		sum += quarter(0);
+#pragma omp section
+		sum += quarter(1);
+#pragma omp section
+		sum += quarter(2);
+#pragma omp section
+		sum += quarter(3);
+	}
+	return sum;
+}
+
+static long with_reductions(void)
+{
+	long sum = 0;
+
+#pragma omp parallel reduction(task, + : sum)
+	{
+		note();
+#pragma omp for
+		for (long i = 0; i < ITERATIONS; i++) {
+#pragma omp task in_reduction(+ : sum)
+			sum += i;
+		}
+	}
+	return sum;
+}
+
+static long with_tasks(void)
+{
+	long sum = 0;
+
+#pragma omp parallel
+	{
+		note();
+#pragma omp single
+		for (long i = 0; i < ITERATIONS; i++) {
+#pragma omp task shared(sum)
+#pragma omp atomic
+			sum += i;
+		}
+	}
+	return sum;
+}
+
+static long with_teams(void)
+{
+	long sum = 0;
+
+#pragma omp teams num_teams(2) thread_limit(MAX_THREADS) reduction(+ : sum)
+	sum += with_parallel();
+	return sum / 2;
+}
+
+static long with_nested(void)
+{
+	long sum = 0;
+
+#pragma omp parallel reduction(+ : sum)
+	{
+		long inner = 0;
+
+		note();
+#pragma omp for
+		for (int part = 0; part < 4; part++) {
+#pragma omp parallel for reduction(+ : inner) num_threads(2)
+			for (long i = part; i < ITERATIONS; i += 4)
+				inner += i;
+		}
+		sum += inner;
+	}
+	return sum;
+}
+
+#ifdef _OPENMP
+/* What GCC emitted before 4.9, which both runtimes still export. */
+void GOMP_parallel_start(void (*)(void *), void *, unsigned);
+void GOMP_parallel_loop_dynamic_start(void (*)(void *), void *, unsigned, long, long, long, long);
+void GOMP_parallel_end(void);
+bool GOMP_loop_dynamic_next(long *, long *);
+void GOMP_loop_end_nowait(void);
+#endif
+
+static void note_and_add(void *data)
+{
+	int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+	long mine = 0;
+
+	note();
+	for (long i = thread; i < ITERATIONS; i += threads)
+		mine += i;
+	__atomic_fetch_add((long *)data, mine, __ATOMIC_RELAXED);
+}
+
+static long with_parallel_start(void)
+{
+	long sum = 0;
+
+	GOMP_parallel_start(note_and_add, &sum, 0);
+	note_and_add(&sum);
+	GOMP_parallel_end();
+	return sum;
+}
+
+static void take_chunks(void *data)
+{
+	long from, to, mine = 0;
+
+	note();
+	while (GOMP_loop_dynamic_next(&from, &to))
+		for (long i = from; i < to; i++)
+			mine += item(i);
+	GOMP_loop_end_nowait();
+	__atomic_fetch_add((long *)data, mine, __ATOMIC_RELAXED);
+}
+
+static long with_loop_start(void)
+{
+	long sum = 0;
+
+	GOMP_parallel_loop_dynamic_start(take_chunks, &sum, 0, 0, ITERATIONS, 1, 1);
+	take_chunks(&sum);
+	GOMP_parallel_end();
+	return sum;
+}
+
+static const struct {
+	const char *name;
+	long (*run)(void);
+} entries[] = {
+	{ "parallel", with_parallel },
+	{ "static", with_static },
+	{ "dynamic", with_dynamic },
+	{ "monotonic", with_monotonic },
+	{ "guided", with_guided },
+	{ "runtime", with_runtime },
+	{ "ordered", with_ordered },
+	{ "sections", with_sections },
+	{ "reductions", with_reductions },
+	{ "tasks", with_tasks },
+	{ "teams", with_teams },
+	{ "nested", with_nested },
+	{ "parallel_start", with_parallel_start },
+	{ "loop_start", with_loop_start },
+};
+
+int main(int argc, char **argv)
+{
+	long (*run)(void) = NULL;
+	char line[32];
+
+	for (size_t i = 0; argc > 1 && i < sizeof entries / sizeof *entries; i++)
+		if (strcmp(argv[1], entries[i].name) == 0)
+			run = entries[i].run;
+	if (!run) {
+		fprintf(stderr, "follower: which entry?\n");
+		return 2;
+	}
+	if (argc > 2)
+		omp_set_num_threads(atoi(argv[2]));
+	while (fgets(line, sizeof line, stdin)) {
+		bool right = true;
+
+		for (long rounds = atol(line); rounds > 0; rounds--) {
+			team.tickets = 0;
+			right &= run() == SUM;
+		}
+		printf("%d %s", team.threads, right ? "right" : "wrong");
+		for (int i = 0; i < team.threads && i < MAX_THREADS; i++)
+			printf(" %ld", team.tid[i]);
+		printf("\n");
+		fflush(stdout);
+	}
+	return 0;
+}
