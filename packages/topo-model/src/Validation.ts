@@ -109,7 +109,10 @@ const checkHost = (host: Host, report: Report) => {
     }
   }
   checkDistances(host.distances, host.pnodes.length, "host.distances", report);
-  return { pnodes, pcpus: owners };
+  // A table, for affinities are most of what there is to check: 1 where the host has the pcpu.
+  const pcpus = new Uint8Array(Math.max(0, ...owners.keys()) + 1);
+  for (const pcpu of owners.keys()) pcpus[pcpu] = 1;
+  return { pnodes, pcpus };
 };
 
 type HostIds = ReturnType<typeof checkHost>;
@@ -117,19 +120,20 @@ type HostIds = ReturnType<typeof checkHost>;
 const checkVcpus = (guest: Guest, field: string, { pcpus }: HostIds, report: Report) => {
   const vcpus = new Set<number>();
   for (const [i, vcpu] of guest.vcpus.entries()) {
-    const at = `${field}.vcpus[${i}]`;
-    if (vcpus.has(vcpu.id)) report(`${at}.id`, "DUPLICATE_VCPU", `vcpu ${vcpu.id} is listed twice`);
+    const at = () => `${field}.vcpus[${i}]`;
+    if (vcpus.has(vcpu.id))
+      report(`${at()}.id`, "DUPLICATE_VCPU", `vcpu ${vcpu.id} is listed twice`);
     vcpus.add(vcpu.id);
     if (vcpu.id >= maxCpus) {
-      report(`${at}.id`, "VCPU_RANGE", `vcpu ${vcpu.id}, and ids are below ${maxCpus}`);
+      report(`${at()}.id`, "VCPU_RANGE", `vcpu ${vcpu.id}, and ids are below ${maxCpus}`);
     }
     if (vcpu.affinity.length === 0) {
-      report(`${at}.affinity`, "NO_AFFINITY", `vcpu ${vcpu.id} may run on no pcpu`);
+      report(`${at()}.affinity`, "NO_AFFINITY", `vcpu ${vcpu.id} may run on no pcpu`);
     }
     for (let j = 0; j < vcpu.affinity.length; j++) {
       const pcpu = vcpu.affinity[j];
-      if (pcpu === undefined || pcpus.has(pcpu)) continue;
-      report(`${at}.affinity[${j}]`, "UNKNOWN_PCPU", `the host has no pcpu ${pcpu}`);
+      if (pcpu === undefined || pcpus[pcpu] === 1) continue;
+      report(`${at()}.affinity[${j}]`, "UNKNOWN_PCPU", `the host has no pcpu ${pcpu}`);
     }
   }
   return vcpus;
@@ -140,33 +144,33 @@ const checkGuest = (guest: Guest, field: string, ids: HostIds, report: Report) =
   const vnodes = new Set<number>();
   const owners = new Map<number, number>();
   for (const [i, vnode] of guest.vnodes.entries()) {
-    const at = `${field}.vnodes[${i}]`;
+    const at = () => `${field}.vnodes[${i}]`;
     const { id, pnode, capacityBytes, targetBytes, actualBytes } = vnode;
-    if (vnodes.has(id)) report(`${at}.id`, "DUPLICATE_VNODE", `vnode ${id} is listed twice`);
+    if (vnodes.has(id)) report(`${at()}.id`, "DUPLICATE_VNODE", `vnode ${id} is listed twice`);
     vnodes.add(id);
     if (id >= maxNodes) {
-      report(`${at}.id`, "VNODE_RANGE", `vnode ${id}, and ids are below ${maxNodes}`);
+      report(`${at()}.id`, "VNODE_RANGE", `vnode ${id}, and ids are below ${maxNodes}`);
     }
     if (!ids.pnodes.has(pnode)) {
-      report(`${at}.pnode`, "UNKNOWN_PNODE", `the host has no pnode ${pnode}`);
+      report(`${at()}.pnode`, "UNKNOWN_PNODE", `the host has no pnode ${pnode}`);
     }
     if (targetBytes > capacityBytes) {
       const detail = `${targetBytes} bytes, above the capacity of ${capacityBytes}`;
-      report(`${at}.targetBytes`, "TARGET_ABOVE_CAPACITY", detail);
+      report(`${at()}.targetBytes`, "TARGET_ABOVE_CAPACITY", detail);
     }
     if (actualBytes > capacityBytes) {
       const detail = `${actualBytes} bytes, above the capacity of ${capacityBytes}`;
-      report(`${at}.actualBytes`, "ACTUAL_ABOVE_CAPACITY", detail);
+      report(`${at()}.actualBytes`, "ACTUAL_ABOVE_CAPACITY", detail);
     }
     for (const [j, vcpu] of vnode.vcpus.entries()) {
       const owner = owners.get(vcpu);
       if (owner !== undefined) {
         const both = `vcpu ${vcpu} is in vnode ${owner} already`;
-        report(`${at}.vcpus[${j}]`, "DUPLICATE_VCPU", both);
+        report(`${at()}.vcpus[${j}]`, "DUPLICATE_VCPU", both);
       }
       owners.set(vcpu, id);
       if (!known.has(vcpu)) {
-        report(`${at}.vcpus[${j}]`, "UNKNOWN_VCPU", `the guest has no vcpu ${vcpu}`);
+        report(`${at()}.vcpus[${j}]`, "UNKNOWN_VCPU", `the guest has no vcpu ${vcpu}`);
       }
     }
   }
