@@ -307,6 +307,7 @@ static void at_barrier(void)
 		publish(FIRST);
 #pragma omp barrier
 		wrong += !is_on(FIRST);
+#pragma omp barrier
 #pragma omp single
 		publish(SECOND);
 #pragma omp barrier
