@@ -21,49 +21,37 @@ struct pipe_buffer {
 	size_t start, end;
 };
 
-static struct xs_handle *open_store(const char *path)
-{
-	struct xs_handle *xs = xs_open(0);
-
-	if (xs && xs_watch(xs, "@releaseDomain", "release") && xs_watch(xs, path, "agent"))
-		return xs;
-	if (xs)
-		xs_close(xs);
-	return NULL;
-}
-
 /*
- * Takes what watches fired and looks whether the domain is still there. A xenstored that went away is no sign of that: the vchan
- * needs it no more, so it is given back as NULL, to be opened anew.
+ * Whether the domain is there. Asked once a second, as a domain that dies signals no event channel. While xenstored is away (the vchan
+ * itself needs it no more) it is taken to be. No watch: libxenstore would start a thread, with too small a stack for a static program.
  */
-static struct xs_handle *take_watches(struct xs_handle *xs, unsigned int domid, bool *gone)
+static bool domain_gone(struct xs_handle **xs, unsigned int domid)
 {
-	char **event;
+	bool gone;
 
-	while ((event = xs_check_watch(xs)))
-		free(event);
+	if (!*xs)
+		*xs = xs_open(0);
+	if (!*xs)
+		return false;
 	errno = 0;
-	*gone = !xs_is_domain_introduced(xs, domid) && errno == 0;
-	if (errno == 0)
-		return xs;
-	xs_close(xs);
-	return NULL;
+	gone = !xs_is_domain_introduced(*xs, domid);
+	if (gone && errno) {
+		xs_close(*xs);
+		*xs = NULL;
+		return false;
+	}
+	return gone;
 }
 
-/* Waits for the guest's agent to serve the path; NULL if the domain goes away first, or the store does. */
+/* Waits for the guest's agent to serve the path; NULL if the domain goes away first. */
 static struct libxenvchan *connect_guest(struct xs_handle **xs, unsigned int domid, const char *path)
 {
-	bool gone = false;
-
-	while (*xs && !gone) {
-		struct pollfd fd = { .fd = xs_fileno(*xs), .events = POLLIN };
+	while (!domain_gone(xs, domid)) {
 		struct libxenvchan *chan = libxenvchan_client_init(NULL, domid, path);
 
 		if (chan)
 			return chan;
-		/* The path's watch fires before the event channel's key is there: look again soon, in any case. */
-		poll(&fd, 1, 200);
-		*xs = take_watches(*xs, domid, &gone);
+		poll(NULL, 0, 300);
 	}
 	return NULL;
 }
@@ -116,20 +104,15 @@ static bool pump_out(struct libxenvchan *chan, struct pipe_buffer *b, bool *ende
 int main(int argc, char **argv)
 {
 	static struct pipe_buffer in, out;
-	bool ended = false, gone = false;
+	struct xs_handle *xs = NULL;
 	struct libxenvchan *chan;
-	struct xs_handle *xs;
 	unsigned int domid;
+	bool ended = false;
 	char *end;
 
 	if (argc != 3 || (domid = strtoul(argv[1], &end, 10), *end)) {
 		fprintf(stderr, "usage: %s DOMID XENSTORE-PATH\n", argv[0]);
 		return 2;
-	}
-	xs = open_store(argv[2]);
-	if (!xs) {
-		perror("relay: xenstore");
-		return 1;
 	}
 	chan = connect_guest(&xs, domid, argv[2]);
 	if (!chan) {
@@ -140,10 +123,9 @@ int main(int argc, char **argv)
 	fcntl(0, F_SETFL, O_NONBLOCK);
 	fcntl(1, F_SETFL, O_NONBLOCK);
 
-	while (!gone && pump_in(chan, &in, &ended) && pump_out(chan, &out, &ended)) {
-		struct pollfd fds[4] = {
+	while (pump_in(chan, &in, &ended) && pump_out(chan, &out, &ended)) {
+		struct pollfd fds[3] = {
 			{ .fd = libxenvchan_fd_for_select(chan), .events = POLLIN },
-			{ .fd = xs ? xs_fileno(xs) : -1, .events = POLLIN },
 			{ .fd = in.start < in.end ? -1 : 0, .events = POLLIN },
 			{ .fd = out.start < out.end ? 1 : -1, .events = POLLOUT },
 		};
@@ -152,13 +134,10 @@ int main(int argc, char **argv)
 			libxenvchan_close(chan);
 			return 0;
 		}
-		poll(fds, 4, xs ? -1 : 1000);
+		if (poll(fds, 3, 1000) == 0 && domain_gone(&xs, domid))
+			break;
 		if (fds[0].revents)
 			libxenvchan_wait(chan);
-		if (!xs)
-			xs = open_store(argv[2]);
-		else if (fds[1].revents)
-			xs = take_watches(xs, domid, &gone);
 	}
 	fprintf(stderr, "relay: the agent of domain %u has gone\n", domid);
 	return 1;

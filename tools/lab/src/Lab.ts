@@ -23,6 +23,7 @@ import {
   type StageFailed,
 } from "./LabError.ts";
 import { Mux } from "./Mux.ts";
+import * as Payload from "./Payload.ts";
 import type { Accelerator, Machine } from "./Qemu.ts";
 import type { Shape } from "./Shape.ts";
 import * as Stage from "./Stage.ts";
@@ -149,7 +150,7 @@ const say = (options: Options, line: string) => options.report?.(line) ?? Effect
 /** Builds what the cache lacks of a flavour. @since 0.1.0 */
 export const prepare = Effect.fn("Lab.prepare")(function* (options: Options) {
   yield* checkTools;
-  return yield* Stage.ensure(stagesOf(options.flavour), ({ stage, event, seconds, usual }) => {
+  const report = ({ stage, event, seconds, usual }: Stage.Progress) => {
     switch (event) {
       case "building":
         return say(options, `${stage}: building (usually ${usual})`);
@@ -158,7 +159,14 @@ export const prepare = Effect.fn("Lab.prepare")(function* (options: Options) {
       case "cached":
         return Effect.void;
     }
-  });
+  };
+  const base = yield* Stage.ensure(stagesOf(options.flavour), report);
+  const release = readFileSync(join(base.linux, "RELEASE"), "utf8").trim();
+  const payload = yield* Payload.collect(release);
+  if (payload.missing.length > 0) {
+    yield* say(options, `not built, so not in the guest: ${payload.missing.join(", ")}`);
+  }
+  return { ...base, ...(yield* Stage.ensure({ payload: Payload.stageOf(payload) }, report)) };
 });
 
 const machineOf = (
@@ -168,6 +176,7 @@ const machineOf = (
     readonly dom0: string;
     readonly guest: string;
     readonly linux: string;
+    readonly payload: string;
   },
   accelerator: Accelerator,
 ): Machine => {
@@ -182,6 +191,7 @@ const machineOf = (
     shares: [
       { tag: "kernel", path: built.linux, writable: false },
       { tag: "guest", path: built.guest, writable: false },
+      { tag: "payload", path: built.payload, writable: false },
       { tag: "logs", path: join(state, "logs"), writable: true },
       { tag: "repo", path: join(import.meta.dirname, "..", "..", ".."), writable: false },
     ],
@@ -347,7 +357,7 @@ const labOf = (status: Status, dom0: Host): Lab => {
       yield* dom0.check(
         `set -e; mkdir -p ${directory}; cd ${directory}; exec 9>lock; flock 9
          [ -e vmlinux ] || { cp /lab/kernel/vmlinux .vmlinux && mv .vmlinux vmlinux; }
-         [ -e initrd ] || { cp /lab/guest/initrd .initrd && mv .initrd initrd; }`,
+         [ -e initrd ] || { cat /lab/guest/initrd /lab/payload/payload >.initrd && mv .initrd initrd; }`,
       );
       const file = `${directory}/${name}.cfg`;
       yield* dom0.push(Buffer.from(config.text), file);

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Stage } from "./Stage.ts";
 
 /** @since 0.1.0 */
@@ -57,55 +57,68 @@ export const patches = (directory: string, touches: RegExp): ReadonlyArray<strin
     });
 };
 
+const sources: Stage = {
+  name: "sources",
+  script: script("sources"),
+  files: ["/etc/apt/sources.list", "/etc/apt/sources.list.d"].filter(existsSync),
+  environment: {},
+  needs: {},
+  usual: "1 s",
+};
+
+const buildroot: Stage = {
+  name: "buildroot",
+  script: script("buildroot"),
+  files: [],
+  environment: { PACKAGES: buildPackages },
+  needs: { SOURCES: sources },
+  usual: "1–2 min",
+};
+
+const xenSource: Stage = {
+  name: "xen-source",
+  script: script("xen-source"),
+  files: [script("private-apt")],
+  environment: {},
+  needs: { SOURCES: sources },
+  usual: "10 s",
+};
+
+const patchFolder = join(workspace, "xen", "patches");
+
+/** A stage that builds a part of Xen with these patches. */
+const xenStage = (
+  name: string,
+  files: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>> = {},
+): Stage => ({
+  name,
+  script: script(name.replace(/-debug$/, "")),
+  files: [script("in-buildroot"), ...files],
+  environment: { ...environment, PATCHES: files.join("\n") },
+  needs: { BUILDROOT: buildroot, XEN_SOURCE: xenSource },
+  usual: "2 min",
+});
+
+const hypervisorOf = (flavour: Flavour): Stage => {
+  const debug = flavour.xen === "debug";
+  return xenStage(debug ? "hypervisor-debug" : "hypervisor", patches(patchFolder, /^xen\//), {
+    DEBUG: debug ? "y" : "n",
+  });
+};
+
+/** Xen's libraries with the named patches of `xen/patches`. @since 0.1.0 */
+export const xenLibsOf = (names: ReadonlyArray<string>): Stage =>
+  xenStage(
+    "xen-libs",
+    names.map((name) => join(patchFolder, name)),
+  );
+
 /** The stages whose results a lab boots from. @since 0.1.0 */
 export const stagesOf = (flavour: Flavour) => {
-  const sources: Stage = {
-    name: "sources",
-    script: script("sources"),
-    files: ["/etc/apt/sources.list", "/etc/apt/sources.list.d"].filter(existsSync),
-    environment: {},
-    needs: {},
-    usual: "1 s",
-  };
-  const buildroot: Stage = {
-    name: "buildroot",
-    script: script("buildroot"),
-    files: [],
-    environment: { PACKAGES: buildPackages },
-    needs: { SOURCES: sources },
-    usual: "1–2 min",
-  };
-  const xenSource: Stage = {
-    name: "xen-source",
-    script: script("xen-source"),
-    files: [script("private-apt")],
-    environment: {},
-    needs: { SOURCES: sources },
-    usual: "10 s",
-  };
-  const patched = (touches: RegExp) => {
-    const files = patches(join(workspace, "xen", "patches"), touches);
-    return { files: [script("in-buildroot"), ...files], PATCHES: files.join("\n") };
-  };
-
-  const ofHypervisor = patched(/^xen\//);
-  const hypervisor: Stage = {
-    name: flavour.xen === "debug" ? "hypervisor-debug" : "hypervisor",
-    script: script("hypervisor"),
-    files: ofHypervisor.files,
-    environment: { PATCHES: ofHypervisor.PATCHES, DEBUG: flavour.xen === "debug" ? "y" : "n" },
-    needs: { BUILDROOT: buildroot, XEN_SOURCE: xenSource },
-    usual: "2 min",
-  };
-  const ofLibraries = patched(/^(tools\/|xen\/include\/public\/)/);
-  const xenLibs: Stage = {
-    name: "xen-libs",
-    script: script("xen-libs"),
-    files: ofLibraries.files,
-    environment: { PATCHES: ofLibraries.PATCHES },
-    needs: { BUILDROOT: buildroot, XEN_SOURCE: xenSource },
-    usual: "1–2 min",
-  };
+  const hypervisor = hypervisorOf(flavour);
+  const ofLibraries = patches(patchFolder, /^(tools\/|xen\/include\/public\/)/);
+  const xenLibs = xenLibsOf(ofLibraries.map((file) => basename(file)));
   const agent: Stage = {
     name: "agent",
     script: script("agent"),

@@ -17,7 +17,7 @@ install -m 755 "$here/virtflex" "$root/usr/local/bin/virtflex"
 for command in poweroff reboot; do
 	ln -sf /bin/busybox "$root/usr/sbin/$command"
 done
-mkdir -p "$root"/lab/{kernel,guest,logs,repo} "$root/var/log/xen" "$root/var/lib/xen"
+mkdir -p "$root"/lab/{kernel,guest,payload,logs,repo} "$root/var/log/xen" "$root/var/lib/xen"
 rm -f "$root/etc/hostname" "$root/etc/resolv.conf"
 truncate -s 2G "$OUT/dom0.img"
 mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1 -d "$root" "$OUT/dom0.img"
