@@ -31,7 +31,7 @@ export interface Arrangement {
 }
 
 /** States that the searches of one plan look at before it is refused with `SEARCH_BOUND`. */
-export const searchBound = 20_000;
+const searchBound = 20_000;
 
 /** What a vnode that moves needs at its new pnode: it may still be on the way to its target. */
 const holds = ({ kind, vnode }: Task): number =>
