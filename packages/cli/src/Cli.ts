@@ -7,6 +7,7 @@ import { Command } from "effect/cli";
 import { agent } from "./commands/agent.ts";
 import { changes } from "./commands/change.ts";
 import { demo } from "./commands/demo.ts";
+import { doctor } from "./commands/doctor.ts";
 import { embedded } from "./commands/embedded.ts";
 import { looks } from "./commands/look.ts";
 import { plan } from "./commands/plan.ts";
@@ -15,6 +16,6 @@ import { settings } from "./Settings.ts";
 /** @since 0.1.0 */
 export const virtflex = Command.make("virtflex").pipe(
   Command.withDescription("Changes a running guest's NUMA topology; OpenMP programs follow"),
-  Command.withSubcommands([...looks, plan, ...changes, demo, embedded, agent]),
+  Command.withSubcommands([...looks, plan, ...changes, demo, doctor, embedded, agent]),
   Command.withGlobalFlags(settings),
 );

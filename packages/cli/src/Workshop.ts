@@ -3,6 +3,8 @@
  */
 import { Effect, FileSystem, Schema } from "effect";
 import { ChildProcess, ChildProcessSpawner } from "effect/process";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The top of the repository, seen from packages/cli/{src,dist}. */
@@ -24,6 +26,16 @@ export const app = Effect.fnUntraced(function* (name: string) {
   const path = `${repository}tools/apps/build/${name}`;
   const built = yield* Effect.orElseSucceed(fs.exists(path), () => false);
   return built ? path : yield* new NotBuilt({ path });
+});
+
+/** Whether there is an adapting libgomp, of this source or an earlier one. */
+export const findLibgomp = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem;
+  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "virtflex");
+  const [found] = yield* fs.glob("libgomp-[0-9a-f]*/libgomp.so.1", { root: cache });
+  return found === undefined
+    ? yield* new NotBuilt({ path: `${cache}/libgomp-*` })
+    : join(cache, dirname(found));
 });
 
 /** Where the adapting libgomp is; built now if it was not. */

@@ -87,14 +87,16 @@ export const apply = Effect.fn("apply")(function* (
           yield* Journal.begin(path, begun);
           const leftMs = endsAt - (yield* Clock.currentTimeMillis);
           const ofStep = { direction: "apply", index, total: steps.length } as const;
-          yield* reported(ofStep, step, onProgress, (onStatus) => perform(step, leftMs, onStatus));
+          yield* reported(ofStep, step, onProgress, (onStatus) =>
+            perform(step, leftMs, onStatus).pipe(
+              Effect.timeoutOrElse({
+                duration: Duration.millis(leftMs),
+                orElse: () => new DeadlinePassed({ deadlineMs }),
+              }),
+            ),
+          );
         }),
         { discard: true },
-      ).pipe(
-        Effect.timeoutOrElse({
-          duration: Duration.millis(deadlineMs),
-          orElse: () => new DeadlinePassed({ deadlineMs }),
-        }),
       );
 
       const exit = yield* restore(forward).pipe(Effect.andThen(Journal.close(path)), Effect.exit);

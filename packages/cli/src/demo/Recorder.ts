@@ -13,7 +13,10 @@ export const makeRecorder = Effect.fn("makeRecorder")(function* (
   vnodes: ReadonlyArray<number>,
 ) {
   const began = yield* Clock.monotonicTimeNanos;
-  const now = Effect.map(Clock.monotonicTimeNanos, (time) => Number(time - began) / 1e6);
+  const now = Effect.map(
+    Clock.monotonicTimeNanos,
+    (time) => Math.round(Number(time - began) / 1e3) / 1e3,
+  );
   const samples: Array<Timeline["samples"][number]> = [];
   const changes: Array<VnodeChange> = vnodes.map((vnode) => ({ at: 0, vnode, state: "online" }));
   const phases: Array<TimelinePhase> = [];
@@ -56,9 +59,10 @@ export const makeRecorder = Effect.fn("makeRecorder")(function* (
     const end = Effect.fnUntraced(function* (result: TimelinePhase["result"]) {
       const ended = yield* now;
       phases.push({ op, started, adapted, ended, result });
+      const between = (from: number, to: number) => Math.round((to - from) * 1e3) / 1e3;
       const adaptedMs =
-        adapted === undefined || requested === undefined ? null : adapted - requested;
-      return { adaptedMs, elapsedMs: ended - started };
+        adapted === undefined || requested === undefined ? null : between(requested, adapted);
+      return { adaptedMs, elapsedMs: between(started, ended) };
     });
     return { onProgress, end };
   });

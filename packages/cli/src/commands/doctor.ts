@@ -1,0 +1,66 @@
+/**
+ * `virtflex doctor`: looks at each tier, and says how to mend what is wrong.
+ */
+import { recover } from "@virtflex/pipeline";
+import { Effect, Schema } from "effect";
+import { Command, Flag } from "effect/cli";
+import { chooseHost, controlLayerOf } from "../Connect.ts";
+import { type Finding, warn } from "../doctor/Check.ts";
+import { checkHost } from "../doctor/HostState.ts";
+import { checkTools } from "../doctor/Tools.ts";
+import { print, table } from "../Output.ts";
+import { progressView } from "../ProgressView.ts";
+
+/** Something is broken. */
+export class Unwell extends Schema.TaggedError<Unwell>()("Unwell", {
+  failures: Schema.Int,
+}) {
+  readonly code = "DOCTOR_FOUND_FAILURES";
+  override get message(): string {
+    return `${this.failures} of the checks failed`;
+  }
+}
+
+const limits = { deadlineMs: 60_000, graceMs: 5000 };
+
+const checkChosenHost = Effect.fnUntraced(function* (repair: boolean) {
+  const choice = yield* chooseHost;
+  return yield* Effect.gen(function* () {
+    if (repair) yield* recover({ limits, onProgress: progressView() });
+    return yield* checkHost(choice);
+  }).pipe(Effect.provide(controlLayerOf(choice)));
+});
+
+const text = (findings: ReadonlyArray<Finding>): string =>
+  table(
+    ["CHECK", "STATUS", "DETAIL"],
+    findings.flatMap(({ check, status, detail, mend }) => [
+      [check, status, detail],
+      ...(mend === undefined ? [] : [["", "", `→ ${mend}`]]),
+    ]),
+  );
+
+export const doctor = Command.make(
+  "doctor",
+  {
+    repair: Flag.Boolean("repair").pipe(
+      Flag.withDescription("First undo changes whose controller is gone"),
+      Flag.withDefault(false),
+      Flag.withoutNegation,
+    ),
+  },
+  Effect.fnUntraced(function* ({ repair }) {
+    const tools = yield* checkTools;
+    const host = yield* checkChosenHost(repair).pipe(
+      Effect.catchTag("XenUnavailable", ({ missing, hint }) =>
+        Effect.succeed([warn("host", missing, hint)]),
+      ),
+    );
+    const findings = [...tools, ...host];
+    yield* print({ findings }, () => text(findings));
+    const failures = findings.filter(({ status }) => status === "fail").length;
+    if (failures > 0) return yield* new Unwell({ failures });
+  }),
+).pipe(
+  Command.withDescription("Check every tier: tools, libgomp, Xen, the store, guests, their pages"),
+);
