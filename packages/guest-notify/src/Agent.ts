@@ -83,8 +83,10 @@ const serve = Effect.fnUntraced(function* (store: Store.Store, guest: GuestState
       const { id } = state.success;
       finished = NumaKeys.isFinal(state.success) ? id : id - 1;
     }
-    const journal = Journal.parse((yield* store.read(Journal.journalPath)) ?? "");
+    const text = yield* store.read(Journal.journalPath);
+    const journal = Journal.parse(text ?? "");
     if (journal !== undefined && journal.id > finished) pending = journal;
+    else if (text !== undefined) yield* store.remove(Journal.journalPath);
     yield* guest.readVcpus;
     yield* readHostKeys(store).pipe(
       Effect.flatMap(guest.learn),
