@@ -4,7 +4,7 @@ import { DomainId, PnodeId, VnodeId } from "@virtflex/topo-model";
 import { Effect, Fiber, type Layer, type Scope, Stream } from "effect";
 import { EmbeddedHost, laptopConfig, layer } from "../src/embedded/index.ts";
 import { Hypervisor, HypervisorError, XenStore, XenStoreError } from "../src/index.ts";
-import { servedLayer } from "./served.ts";
+import { servedLayer, until } from "./served.ts";
 
 const config = laptopConfig([0, 1]);
 const domain = DomainId.make(1);
@@ -28,6 +28,12 @@ const codeOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<string, 
         ? error.code
         : String(error),
   });
+
+const watching = (watches: number) =>
+  until(
+    Effect.flatMap(EmbeddedHost, ({ usage }) => usage),
+    (usage) => usage.watches === watches,
+  );
 
 const memoryOf = Effect.gen(function* () {
   const xen = yield* Hypervisor;
@@ -110,9 +116,10 @@ describe.each(layers)("a guest %s", (_, host) => {
           Array.from({ length: 140 }, (_, i) => i),
           (i) => Effect.forkChild(codeOf(Stream.runHead(Stream.drop(store.watch(`w/${i}`), 1)))),
         );
-        yield* Effect.sleep("300 millis");
-        const ended = watches.filter((fiber) => fiber.pollUnsafe() !== undefined);
-        expect(ended.length).toBe(140 - 129);
+        const refused = Effect.sync(() =>
+          watches.filter((fiber) => fiber.pollUnsafe() !== undefined),
+        );
+        const ended = yield* until(refused, ({ length }) => length === 140 - 129);
         for (const fiber of ended) expect(yield* Fiber.join(fiber)).toBe("XENSTORE_E2BIG");
         yield* Fiber.interruptAll(watches);
 
@@ -138,7 +145,7 @@ describe.each(layers)("a guest %s", (_, host) => {
             Stream.takeUntil(store.watch("numa"), (path) => path === "numa/request"),
           ),
         );
-        yield* Effect.sleep("100 millis");
+        yield* watching(2);
         yield* dom0.write("/private/key", "1");
         yield* dom0.write("/local/domain/1/numa/request", "1 cancel 1000");
         expect(yield* Fiber.join(everything)).toEqual(["/", "/local/domain/1/numa/request"]);
@@ -219,6 +226,7 @@ describe.each(layers)("a guest %s", (_, host) => {
           guest.decrease(vnode, mib),
         ];
         const fibers = yield* Effect.forEach(acts, (act) => Effect.forkChild(act));
+        // Long enough that what was going to happen would have.
         yield* Effect.sleep("100 millis");
         expect(fibers.map((fiber) => fiber.pollUnsafe())).toEqual(acts.map(() => undefined));
         yield* Fiber.interruptAll(fibers);
@@ -239,10 +247,12 @@ describe.each(layers)("a guest %s", (_, host) => {
         const fiber = yield* Effect.forkChild(
           Effect.forEach([1, 2, 3], () => guest.decrease(vnode, 64 * mib)),
         );
-        yield* Effect.sleep("100 millis");
+        const { memoryBytes } = yield* until(
+          (yield* Hypervisor).domain(domain),
+          ({ state }) => state === "paused",
+        );
+        expect(memoryBytes).toBe(2 * gib - 96 * mib);
         expect(fiber.pollUnsafe()).toBeUndefined();
-        const { state, memoryBytes } = yield* (yield* Hypervisor).domain(domain);
-        expect([state, memoryBytes]).toEqual(["paused", 2 * gib - 96 * mib]);
         yield* host.unpause(domain);
         expect((yield* Fiber.join(fiber)).map(({ bytes }) => bytes / mib)).toEqual([64, 32, 64]);
       }),
@@ -254,15 +264,13 @@ describe.each(layers)("a guest %s", (_, host) => {
         const guest = yield* asGuest;
         const host = yield* EmbeddedHost;
         const dom0 = yield* XenStore;
-        const watching = yield* Effect.forkChild(
-          codeOf(Stream.runDrain(guest.store.watch("numa"))),
-        );
+        const cutOff = yield* Effect.forkChild(codeOf(Stream.runDrain(guest.store.watch("numa"))));
         const released = yield* Effect.forkChild(
           Stream.runCollect(Stream.take(dom0.watch("@releaseDomain"), 2)),
         );
-        yield* Effect.sleep("100 millis");
+        yield* watching(2);
         yield* host.destroyGuest(domain);
-        expect(yield* Fiber.join(watching)).toBe("XENSTORE_EIO");
+        expect(yield* Fiber.join(cutOff)).toBe("XENSTORE_EIO");
         expect((yield* Fiber.join(released)).length).toBe(2);
         expect(yield* codeOf(guest.store.read("name"))).toBe("XENSTORE_EIO");
         expect(yield* codeOf(guest.populate(vnode, mib))).toBe("HYPERVISOR_NO_SUCH_DOMAIN");
@@ -291,13 +299,11 @@ describe.each(layers)("a guest %s", (_, host) => {
             const guest = yield* asGuest;
             yield* Effect.forkScoped(Stream.runDrain(guest.store.watch("numa")));
             yield* Effect.forkScoped(guest.store.transaction(() => Effect.never));
-            yield* Effect.sleep("50 millis");
-            const during = yield* host.usage;
-            expect([during.watches, during.transactions]).toEqual([1, 1]);
+            yield* until(host.usage, (now) => now.watches === 1 && now.transactions === 1);
           }),
         );
-        yield* Effect.sleep("50 millis");
-        expect(yield* host.usage).toEqual(before);
+        const after = yield* until(host.usage, (now) => now.connections === before.connections);
+        expect(after).toEqual(before);
       }),
     ));
 

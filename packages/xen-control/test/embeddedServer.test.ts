@@ -5,12 +5,12 @@ import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { Effect, Exit, Fiber, Schedule, Scope, Stream } from "effect";
+import { Effect, Exit, Fiber, Scope, Stream } from "effect";
 import * as Client from "../src/embedded/client.ts";
 import { EmbeddedHost, laptopConfig } from "../src/embedded/index.ts";
 import { serve } from "../src/embedded/server.ts";
 import { Hypervisor, XenStore } from "../src/index.ts";
-import { socketPath } from "./served.ts";
+import { socketPath, until } from "./served.ts";
 
 const config = laptopConfig([0, 1]);
 
@@ -21,13 +21,6 @@ const messageOf = <A, E extends { readonly message: string }>(effect: Effect.Eff
   Effect.match(effect, { onSuccess: () => "success", onFailure: ({ message }) => message });
 
 const tryServe = (socket: string) => messageOf(Effect.scoped(serve(config, socket)));
-
-/** Asks until the answer is as wanted. */
-const until = <A, E>(effect: Effect.Effect<A, E>, wanted: (value: A) => boolean) =>
-  effect.pipe(
-    Effect.filterOrFail(wanted, () => "not yet" as const),
-    Effect.retry(Schedule.upTo(Schedule.spaced("20 millis"), { times: 200 })),
-  );
 
 test("the socket is its owner's alone, and gone when the server ends", () =>
   run(

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Effect, Layer, type Scope } from "effect";
+import { Effect, Layer, Schedule, type Scope } from "effect";
 import * as Client from "../src/embedded/client.ts";
 import type { EmbeddedConfig } from "../src/embedded/index.ts";
 import { serve } from "../src/embedded/server.ts";
@@ -24,4 +24,11 @@ export const servedLayer = (config: EmbeddedConfig) =>
       yield* serve(config, socket);
       return Client.layer(socket);
     }),
+  );
+
+/** Asks until the answer is as wanted, for up to ten seconds. */
+export const until = <A, E, R>(effect: Effect.Effect<A, E, R>, wanted: (value: A) => boolean) =>
+  effect.pipe(
+    Effect.filterOrFail(wanted, () => "not within ten seconds" as const),
+    Effect.retry(Schedule.upTo(Schedule.spaced("20 millis"), { times: 500 })),
   );

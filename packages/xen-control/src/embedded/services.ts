@@ -47,7 +47,7 @@ const runningGate = (
 };
 
 /** A guest's connection to the store, and the kernel's operations beside it. */
-export interface GuestConnection {
+interface GuestConnection {
   readonly store: StoreConnection;
   readonly service: EmbeddedGuest["Service"];
 }
