@@ -68,6 +68,31 @@ bool vfrt_affinity_narrowed(const struct vfrt_cpus *now, const struct vfrt_cpus 
 	       !vfrt_cpus_equal(&now_online, &startup_online);
 }
 
+static void note_own(const struct vfrt_cpus *now, const struct vfrt_cpus *startup,
+		     const struct vfrt_cpus *online)
+{
+	const struct vfrt_cpus *before = self.is_set ? &self.set : startup;
+	struct vfrt_cpus whole = vfrt_cpus_and(startup, online);
+	struct vfrt_cpus now_online = vfrt_cpus_and(now, online);
+
+	if (self.is_set && vfrt_cpus_equal(now, &self.set))
+		return;
+	if (vfrt_affinity_narrowed(now, before, startup, online)) {
+		self.has_own = true;
+		self.own = *now;
+	} else if (vfrt_cpus_equal(&now_online, &whole)) {
+		self.has_own = false;
+	}
+}
+
+void vfrt_affinity_note(const struct vfrt_cpus *now, const struct vfrt_cpus *given,
+			const struct vfrt_cpus *startup, const struct vfrt_cpus *online)
+{
+	note_own(now, startup, online);
+	self.is_set = true;
+	self.set = *given;
+}
+
 int vfrt_affinity_bind(const struct vfrt_cpus *place)
 {
 	return set_affinity(place);
@@ -78,18 +103,8 @@ int vfrt_affinity_confine(const struct vfrt_cpus *allowed, const struct vfrt_cpu
 {
 	struct vfrt_cpus target = *allowed, now;
 
-	if (get_affinity(&now) && !(self.is_set && vfrt_cpus_equal(&now, &self.set))) {
-		const struct vfrt_cpus *before = self.is_set ? &self.set : startup;
-		struct vfrt_cpus whole = vfrt_cpus_and(startup, online);
-		struct vfrt_cpus now_online = vfrt_cpus_and(&now, online);
-
-		if (vfrt_affinity_narrowed(&now, before, startup, online)) {
-			self.has_own = true;
-			self.own = now;
-		} else if (vfrt_cpus_equal(&now_online, &whole)) {
-			self.has_own = false;
-		}
-	}
+	if (get_affinity(&now))
+		note_own(&now, startup, online);
 	if (self.has_own) {
 		struct vfrt_cpus left = vfrt_cpus_and(&self.own, allowed);
 

@@ -18,6 +18,11 @@ struct vfrt_cpus vfrt_affinity_startup(void);
 bool vfrt_affinity_narrowed(const struct vfrt_cpus *now, const struct vfrt_cpus *before,
 			    const struct vfrt_cpus *startup, const struct vfrt_cpus *online);
 
+/* Notes what the program made of the calling thread's mask since we knew it,
+ * now being that mask, and given the one that it has by our doing from here on. */
+void vfrt_affinity_note(const struct vfrt_cpus *now, const struct vfrt_cpus *given,
+			const struct vfrt_cpus *startup, const struct vfrt_cpus *online);
+
 /* Binds the calling thread to a place. */
 int vfrt_affinity_bind(const struct vfrt_cpus *place);
 

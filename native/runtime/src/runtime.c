@@ -138,6 +138,9 @@ bool vfrt_start(void)
 	const char *threads = getenv("VIRTFLEX_THREADS");
 	int rc;
 
+	/* A runtime that starts anew in a child has all that it needs. */
+	if (page_path)
+		return true;
 	vfrt_log_start();
 	follow = threads && strcmp(threads, "follow") == 0;
 	if (threads && *threads && !follow)
@@ -235,6 +238,16 @@ unsigned vfrt_threads(unsigned long bound)
 	unsigned cpus = vfrt_cpus_count(&view.allowed);
 
 	return bound == 0 || follow || bound > cpus ? cpus : (unsigned)bound;
+}
+
+void vfrt_thread_was_confined(const struct vfrt_cpus *found, const struct vfrt_cpus *given)
+{
+	struct vfrt_cpus online;
+
+	vfrt_lock();
+	online = view.online;
+	vfrt_unlock();
+	vfrt_affinity_note(found, given, &startup, &online);
 }
 
 uint64_t vfrt_bind_self(int number)

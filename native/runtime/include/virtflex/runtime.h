@@ -64,7 +64,8 @@ static inline bool vfrt_changed(uint64_t seen)
 /* Reads the environment, the start-up affinity and the page.  Returns false
  * where there is no page to follow, and then nothing else need be called.  The
  * process registers with the publisher later, when a thread first refreshes: a
- * program that never opens a parallel region holds up nobody. */
+ * program that never opens a parallel region holds up nobody.  May be called
+ * again. */
 bool vfrt_start(void);
 
 /* When the runtime is unloaded, or the process ends: takes the process off the
@@ -111,6 +112,10 @@ const struct vfrt_thread *vfrt_thread(void);
 /* By a new thread, before it first binds itself; creator as it was when it made
  * the thread. */
 void vfrt_thread_inherit(const struct vfrt_thread *creator);
+
+/* By a thread that another one confined from found to given, before it binds
+ * itself again. */
+void vfrt_thread_was_confined(const struct vfrt_cpus *found, const struct vfrt_cpus *given);
 
 /* Without the lock: refreshes the view and sets the calling thread's affinity,
  * to the place of that number (modulo their count: it may be of an older view),

@@ -85,7 +85,13 @@ static void check_surplus(const struct subject *subject, unsigned nodes)
 
 static void check(const struct subject *subject, unsigned nodes, uint64_t generation)
 {
-	CHECK(subject->threads == (nodes == BOTH ? 2 : 1));
+	int threads = nodes == BOTH ? 2 : 1;
+
+	if (subject->threads != threads) {
+		fprintf(stderr, "generation %lu: %d threads, not %d\n", (unsigned long)generation,
+			subject->threads, threads);
+		exit(1);
+	}
 	for (int i = 0; i < subject->threads; i++) {
 		struct vfrt_cpus mask = subject_affinity(subject, subject->tid[i]);
 		struct vfrt_cpus wanted = expected(nodes, (unsigned)i);

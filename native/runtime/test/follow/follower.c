@@ -188,9 +188,9 @@ static long with_teams(void)
 {
 	long sum = 0;
 
-#pragma omp teams num_teams(2) thread_limit(MAX_THREADS) reduction(+ : sum)
+#pragma omp teams num_teams(1) thread_limit(MAX_THREADS) reduction(+ : sum)
 	sum += with_parallel();
-	return sum / 2;
+	return sum;
 }
 
 static long with_nested(void)

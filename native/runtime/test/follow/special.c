@@ -74,17 +74,28 @@ static struct subject self(void)
 	return (struct subject){ .pid = getpid() };
 }
 
-/* omp_set_num_threads is an upper bound, and asking tells what will be. */
-static void set_num_threads(void)
+/* Asking tells what will be, before the region. */
+static void max_threads(void)
 {
 	CHECK(omp_get_max_threads() == 2 && omp_get_num_procs() == 2);
+	publish(FIRST);
+	CHECK(omp_get_max_threads() == 1 && omp_get_num_procs() == 1);
+	omp_set_num_threads(8);
+	CHECK(omp_get_max_threads() == 1);
+	publish(BOTH);
+	CHECK(omp_get_num_procs() == 2 && omp_get_max_threads() == 2);
+	CHECK(team_on(BOTH) == 2);
+}
+
+/* omp_set_num_threads is an upper bound. */
+static void set_num_threads(void)
+{
 	omp_set_num_threads(2);
 	CHECK(team_on(BOTH) == 2);
 	publish(FIRST);
-	CHECK(omp_get_max_threads() == 1 && omp_get_num_procs() == 1);
 	CHECK(team_on(FIRST) == 1);
 	omp_set_num_threads(8);
-	CHECK(omp_get_max_threads() == 1 && team_on(FIRST) == 1);
+	CHECK(team_on(FIRST) == 1);
 	publish(BOTH);
 	CHECK(team_on(BOTH) == 2);
 	omp_set_num_threads(1);
@@ -293,6 +304,21 @@ static void forks(void)
 	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* A league of one team: its threads, however many the runtime gives it. */
+static void league(void)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		unsigned nodes = 1 + i % 3;
+		int wrong = 0;
+
+		publish(nodes);
+#pragma omp teams num_teams(1) reduction(+ : wrong)
+#pragma omp parallel reduction(+ : wrong)
+		wrong += !is_on(nodes);
+		CHECK(wrong == 0);
+	}
+}
+
 /* Within one region: at a barrier, a chunk, a task. */
 static void at_barrier(void)
 {
@@ -408,6 +434,7 @@ static const struct {
 	void (*run)(void);
 	const char *environment; /* "NAME=value NAME=value" */
 } scenarios[] = {
+	{ "max_threads", max_threads, "" },
 	{ "set_num_threads", set_num_threads, "" },
 	{ "clause", clause, "" },
 	{ "num_threads_1", num_threads_1, "OMP_NUM_THREADS=1" },
@@ -419,6 +446,7 @@ static const struct {
 	{ "primaries", primaries, "" },
 	{ "own", own, "" },
 	{ "forks", forks, "" },
+	{ "league", league, "" },
 	{ "at_barrier", at_barrier, "" },
 	{ "at_chunk", at_chunk, "" },
 	{ "at_task", at_task, "" },

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "follow.h"
+
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "threads.h"
+#include "virtflex/order.h"
+#include "virtflex/runtime.h"
+
+/* Read by us instead of by the runtime. */
+enum hidden {
+	PROC_BIND,
+	PLACES,
+	CPU_AFFINITY,
+	KMP_AFFINITY,
+	HIDDEN,
+};
+
+static const char *const hidden_name[HIDDEN] = {
+	[PROC_BIND] = "OMP_PROC_BIND",
+	[PLACES] = "OMP_PLACES",
+	[CPU_AFFINITY] = "GOMP_CPU_AFFINITY",
+	[KMP_AFFINITY] = "KMP_AFFINITY",
+};
+static char *hidden_value[HIDDEN];
+
+static enum vfrt_bind bind = VFRT_BIND_FALSE;
+static unsigned long environment_bound; /* OMP_NUM_THREADS; 0: unset */
+
+static int (*get_level)(void);
+static int (*get_max_threads)(void);
+static int (*get_num_teams)(void);
+static int (*get_thread_limit)(void);
+static void (*set_num_threads)(int);
+
+/* Of a thread that forms teams, and of a member of one. */
+static _Thread_local struct {
+	bool known;
+	uint64_t formed_for; /* generation that its number of threads is of */
+	unsigned long bound; /* what the program asked for; 0: nothing */
+	int given;	     /* what we set last */
+	const void *team;    /* outermost; NULL: in none */
+	uint64_t counted_for; /* generation that it was counted for as a member */
+	unsigned team_size;
+	int place;
+} self __attribute__((tls_model("global-dynamic")));
+
+/* Teams whose threads are being bound, under vfrt_lock.  One that ends half-way
+ * is overwritten some time. */
+#define TEAMS 64
+
+static struct team {
+	const void *team;
+	uint64_t generation;
+	unsigned left;
+} teams[TEAMS];
+static unsigned next_team;
+
+static bool starts_with(const char *text, const char *word)
+{
+	text += strspn(text, " \t");
+	return strncasecmp(text, word, strlen(word)) == 0;
+}
+
+/* The first of a list is that of outermost teams; "true" is LLVM's spread. */
+static enum vfrt_bind parse_bind(const char *text)
+{
+	if (starts_with(text, "false"))
+		return VFRT_BIND_FALSE;
+	if (starts_with(text, "close"))
+		return VFRT_BIND_CLOSE;
+	if (starts_with(text, "primary") || starts_with(text, "master"))
+		return VFRT_BIND_PRIMARY;
+	return VFRT_BIND_SPREAD;
+}
+
+static void start_places(void)
+{
+	const char *wanted = hidden_value[PROC_BIND], *places = hidden_value[PLACES];
+	const char *cpus = hidden_value[CPU_AFFINITY];
+
+	if (wanted)
+		bind = parse_bind(wanted);
+	else if (places)
+		bind = VFRT_BIND_SPREAD;
+	else if (cpus)
+		bind = VFRT_BIND_CLOSE;
+	if (bind == VFRT_BIND_FALSE)
+		return;
+	if (places && vfrt_set_places(VFRT_PLACES_OMP, places))
+		return;
+	if (cpus && vfrt_set_places(VFRT_PLACES_GOMP_CPU_AFFINITY, cpus))
+		return;
+	/* As both runtimes: what was asked for was binding, by cores. */
+	if (wanted && !places && !cpus && vfrt_set_places(VFRT_PLACES_OMP, "cores"))
+		return;
+	bind = VFRT_BIND_FALSE;
+}
+
+bool follow_start(void)
+{
+	const char *threads = getenv("OMP_NUM_THREADS");
+
+	if (!vfrt_start())
+		return false;
+	environment_bound = threads ? strtoul(threads, NULL, 10) : 0;
+	for (enum hidden i = 0; i < HIDDEN; i++) {
+		const char *value = getenv(hidden_name[i]);
+
+		hidden_value[i] = value ? strdup(value) : NULL;
+		unsetenv(hidden_name[i]);
+	}
+	start_places();
+	setenv(hidden_name[PROC_BIND], "false", 1);
+	return true;
+}
+
+void follow_restore_environment(void)
+{
+	for (enum hidden i = 0; i < HIDDEN; i++) {
+		if (hidden_value[i])
+			setenv(hidden_name[i], hidden_value[i], 1);
+		else
+			unsetenv(hidden_name[i]);
+	}
+}
+
+bool follow_initialize(void)
+{
+	*(void **)&get_level = dlsym(RTLD_DEFAULT, "omp_get_level");
+	*(void **)&get_max_threads = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
+	*(void **)&get_num_teams = dlsym(RTLD_DEFAULT, "omp_get_num_teams");
+	*(void **)&get_thread_limit = dlsym(RTLD_DEFAULT, "omp_get_thread_limit");
+	*(void **)&set_num_threads = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+	return get_level && get_max_threads && get_num_teams && get_thread_limit &&
+	       set_num_threads;
+}
+
+/* The program may have called omp_set_num_threads since. */
+static void note_program(int now)
+{
+	if (!self.known) {
+		self.known = true;
+		self.bound = environment_bound;
+	} else if (now != self.given) {
+		self.bound = (unsigned long)now;
+	}
+}
+
+void follow_parallel_begin(bool league)
+{
+	bool changed = vfrt_changed(self.formed_for);
+	int now = get_max_threads();
+
+	if ((!changed && now == self.given) || get_level() != 0)
+		return;
+	/* A league shares its CPUs out among its teams by itself.  (While it is
+	 * being formed, libomp 14 can't tell the number of them.) */
+	if (!league && get_num_teams() > 1)
+		return;
+	note_program(now);
+	vfrt_lock();
+	self.formed_for = vfrt_refresh();
+	if (vfrt_view()->generation != 0)
+		now = (int)vfrt_threads(self.bound);
+	vfrt_unlock();
+	/* More would be refused with a warning. */
+	if (now > get_thread_limit())
+		now = get_thread_limit();
+	self.given = now;
+	set_num_threads(now);
+	/* After a fork the runtime may have bound this thread in its own way. */
+	threads_set_bound_for(0);
+	self.counted_for = 0;
+}
+
+/* Under the lock. */
+static struct team *find_team(uint64_t generation)
+{
+	struct team *team;
+
+	for (unsigned i = 0; i < TEAMS; i++)
+		if (teams[i].team == self.team && teams[i].generation == generation)
+			return &teams[i];
+	team = &teams[next_team++ % TEAMS];
+	*team = (struct team){ self.team, generation, self.team_size };
+	return team;
+}
+
+/* The last one of an outermost team answers for the process. */
+static void count(uint64_t generation)
+{
+	const struct vfrt_view *view;
+	struct team *team;
+
+	vfrt_lock();
+	view = vfrt_view();
+	if (view->generation == generation && self.team) {
+		team = find_team(generation);
+		if (--team->left == 0) {
+			team->team = NULL;
+			threads_confine_others(generation, &view->allowed);
+			vfrt_acknowledge(generation);
+		}
+	}
+	vfrt_unlock();
+}
+
+static void bind_self(void)
+{
+	threads_settle();
+	threads_set_bound_for(vfrt_bind_self(self.place));
+}
+
+/* Under no lock: the number may be old by the time that it is used, and is then
+ * taken modulo the new one. */
+static int place_of(unsigned size, unsigned index)
+{
+	unsigned places;
+
+	vfrt_lock();
+	vfrt_refresh();
+	places = vfrt_view()->places.count;
+	vfrt_unlock();
+	return places ? (int)vfrt_place_of(bind, index, size, places, 0) : VFRT_NO_PLACE;
+}
+
+void follow_team_member(const void *team, unsigned size, unsigned index)
+{
+	bool outermost = get_level() == 1;
+
+	/* The members of a nested team go wherever it is allowed; but the thread
+	 * that formed it is still one of the outer. */
+	if (!outermost) {
+		if (index != 0) {
+			self.team = NULL;
+			self.place = VFRT_NO_PLACE;
+		}
+		follow_within();
+		return;
+	}
+	self.team = team;
+	self.team_size = size;
+	if (bind != VFRT_BIND_FALSE) {
+		int place = place_of(size, index);
+
+		if (place != self.place)
+			threads_set_bound_for(0);
+		self.place = place;
+	}
+	if (vfrt_changed(threads_bound_for()))
+		bind_self();
+	/* A thread that moved within the last region counts for this team, too. */
+	if (self.counted_for != threads_bound_for()) {
+		self.counted_for = threads_bound_for();
+		count(self.counted_for);
+	}
+}
+
+void follow_within(void)
+{
+	if (vfrt_changed(threads_bound_for())) {
+		bind_self();
+		count(threads_bound_for());
+	}
+}
+
+void follow_finalize(void)
+{
+	vfrt_stop();
+}
