@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Nanoseconds of one empty OpenMP construct, in the manner of EPCC's syncbench:
+ * the least of many samples, as anything else on the machine only adds.
+ *
+ *     region SAMPLES INNER     prints "parallel NS", "for NS", "barrier NS"
+ */
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static double now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+__attribute__((noinline)) static void body(int i)
+{
+	__asm__ volatile("" : : "r"(i));
+}
+
+static void regions(int inner)
+{
+	for (int i = 0; i < inner; i++) {
+#pragma omp parallel
+		body(i);
+	}
+}
+
+static void loops(int inner)
+{
+#pragma omp parallel
+	for (int i = 0; i < inner; i++) {
+#pragma omp for schedule(static)
+		for (int k = 0; k < omp_get_num_threads(); k++)
+			body(k);
+	}
+}
+
+static void barriers(int inner)
+{
+#pragma omp parallel
+	for (int i = 0; i < inner; i++) {
+#pragma omp barrier
+		body(i);
+	}
+}
+
+static void measure(const char *name, void (*construct)(int), int samples, int inner)
+{
+	double least = 1e18;
+
+	construct(inner);
+	for (int i = 0; i < samples; i++) {
+		const double start = now_ns();
+		double each;
+
+		construct(inner);
+		each = (now_ns() - start) / inner;
+		if (each < least)
+			least = each;
+	}
+	printf("%s %.3f\n", name, least);
+}
+
+int main(int argc, char **argv)
+{
+	const int samples = argc == 3 ? atoi(argv[1]) : 0;
+	const int inner = argc == 3 ? atoi(argv[2]) : 0;
+
+	if (samples < 1 || inner < 1) {
+		fprintf(stderr, "usage: region SAMPLES INNER\n");
+		return 2;
+	}
+	measure("parallel", regions, samples, inner);
+	measure("for", loops, samples, inner);
+	measure("barrier", barriers, samples, inner);
+	return 0;
+}
