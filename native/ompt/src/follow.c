@@ -129,13 +129,25 @@ void follow_restore_environment(void)
 	}
 }
 
-bool follow_initialize(void)
+/* Of the runtime that serves us: it may not be in the global scope. */
+static void *runtime_function(void *runtime, const char *name)
 {
-	*(void **)&get_level = dlsym(RTLD_DEFAULT, "omp_get_level");
-	*(void **)&get_max_threads = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
-	*(void **)&get_num_teams = dlsym(RTLD_DEFAULT, "omp_get_num_teams");
-	*(void **)&get_thread_limit = dlsym(RTLD_DEFAULT, "omp_get_thread_limit");
-	*(void **)&set_num_threads = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+	return dlsym(runtime ? runtime : RTLD_DEFAULT, name);
+}
+
+bool follow_initialize(const void *of_runtime)
+{
+	Dl_info info;
+	void *runtime = dladdr(of_runtime, &info) ? dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD)
+						  : NULL;
+
+	*(void **)&get_level = runtime_function(runtime, "omp_get_level");
+	*(void **)&get_max_threads = runtime_function(runtime, "omp_get_max_threads");
+	*(void **)&get_num_teams = runtime_function(runtime, "omp_get_num_teams");
+	*(void **)&get_thread_limit = runtime_function(runtime, "omp_get_thread_limit");
+	*(void **)&set_num_threads = runtime_function(runtime, "omp_set_num_threads");
+	if (runtime)
+		dlclose(runtime);
 	return get_level && get_max_threads && get_num_teams && get_thread_limit &&
 	       set_num_threads;
 }

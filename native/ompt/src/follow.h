@@ -16,8 +16,9 @@ bool follow_start(void);
 /* After it has: restores the environment, for the programs that this one starts. */
 void follow_restore_environment(void);
 
-/* Looks up the runtime's own functions; false where it lacks one. */
-bool follow_initialize(void);
+/* Looks up the functions of the runtime that has of_runtime; false where it
+ * lacks one. */
+bool follow_initialize(const void *of_runtime);
 
 /* The calling thread is about to form a team, or a league of teams. */
 void follow_parallel_begin(bool league);

@@ -5,6 +5,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "chain.h"
 #include "follow.h"
@@ -69,10 +70,13 @@ static void on_dispatch(ompt_data_t *parallel, ompt_data_t *task, ompt_dispatch_
 		chain.dispatch(parallel, task, kind, instance);
 }
 
-static bool register_own(void)
+static bool register_own(ompt_function_lookup_t lookup)
 {
-	bool ok = follow_initialize();
+	const void *of_runtime;
+	bool ok;
 
+	memcpy(&of_runtime, &lookup, sizeof of_runtime);
+	ok = follow_initialize(of_runtime);
 	ok = ok && chain_set_own(ompt_callback_parallel_begin, (ompt_callback_t)on_parallel_begin);
 	ok = ok && chain_set_own(ompt_callback_implicit_task, (ompt_callback_t)on_implicit_task);
 	if (!ok)
@@ -92,7 +96,7 @@ static int initialize(ompt_function_lookup_t lookup, int device, ompt_data_t *da
 	chain_runtime(lookup);
 	if (following) {
 		follow_restore_environment();
-		following = register_own();
+		following = register_own(lookup);
 	}
 	return chain_initialize(device) || following;
 }

@@ -16,11 +16,9 @@
 /* Polled before this process maps the page: unlike any generation, so that the
  * first thread to look comes here and maps it. */
 static const uint64_t pending_generation = UINT64_MAX;
-/* The page's generation when it was last examined, be its content valid or not.
- * Polled itself where there is nothing to map (any more). */
-static uint64_t seen;
-
-const uint64_t *vfrt_generation = &seen;
+/* seen is the page's generation when it was last examined, be its content valid
+ * or not. */
+struct vfrt_poll vfrt_poll __attribute__((aligned(16))) = { .generation = &vfrt_poll.seen };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -48,7 +46,7 @@ void vfrt_unlock(void)
 
 static void poll_at(const uint64_t *word)
 {
-	__atomic_store_n(&vfrt_generation, word, __ATOMIC_RELEASE);
+	__atomic_store_n(&vfrt_poll.generation, word, __ATOMIC_RELEASE);
 }
 
 /* Another process: it maps and registers for itself, when it first looks. */
@@ -116,14 +114,15 @@ static void look(const struct virtflex_topology_page *page)
 	/* Being written: the next one to poll tries again. */
 	if (rc == -EAGAIN)
 		return;
-	seen = copy.generation;
+	__atomic_store_n(&vfrt_poll.seen, copy.generation, __ATOMIC_RELAXED);
 	if (rc < 0) {
-		vfrt_log("generation %" PRIu64 " of %s is invalid, ignored", seen, page_path);
+		vfrt_log("generation %" PRIu64 " of %s is invalid, ignored", copy.generation,
+			 page_path);
 		return;
 	}
-	if (seen == 0)
+	if (copy.generation == 0)
 		return;
-	view.generation = seen;
+	view.generation = copy.generation;
 	snapshot = copy;
 	allow();
 	if (!place())
@@ -160,7 +159,7 @@ bool vfrt_start(void)
 		look(mapping.page);
 	vfrt_unmap(&mapping);
 	if (!page_path || pthread_atfork(vfrt_lock, vfrt_unlock, after_fork_in_child) != 0) {
-		view.generation = seen = 0;
+		view.generation = vfrt_poll.seen = 0;
 		return false;
 	}
 	poll_at(&pending_generation);
@@ -181,7 +180,7 @@ static void map(void)
 
 	if (rc < 0) {
 		vfrt_log("%s: %s; the topology is followed no more", page_path, strerror(-rc));
-		poll_at(&seen);
+		poll_at(&vfrt_poll.seen);
 		return;
 	}
 	poll_at(&mapping.page->generation);
@@ -191,18 +190,18 @@ static void map(void)
 void vfrt_stop(void)
 {
 	vfrt_lock();
-	poll_at(&seen);
+	poll_at(&vfrt_poll.seen);
 	vfrt_unregister(&registration, &mapping);
 	vfrt_unlock();
 }
 
 uint64_t vfrt_refresh(void)
 {
-	if (vfrt_generation == &pending_generation)
+	if (vfrt_poll.generation == &pending_generation)
 		map();
-	if (mapping.page && vfrt_page_generation(mapping.page) != seen)
+	if (mapping.page && vfrt_page_generation(mapping.page) != vfrt_poll.seen)
 		look(mapping.page);
-	return seen;
+	return vfrt_poll.seen;
 }
 
 const struct vfrt_view *vfrt_view(void)

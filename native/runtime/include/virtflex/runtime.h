@@ -48,15 +48,20 @@ struct vfrt_view {
 	struct vfrt_places places;
 };
 
-/* The word that vfrt_changed polls; not for use otherwise. */
-extern const uint64_t *vfrt_generation;
+/* For vfrt_changed alone: where the generation is to be read, and on the same
+ * cache line what it points to where there is no page. */
+struct vfrt_poll {
+	const uint64_t *generation;
+	uint64_t seen;
+};
+extern struct vfrt_poll vfrt_poll;
 
 /* Whether a thread that adapted to the generation seen has to adapt again.
  * seen is 0 for one that never did.  One relaxed load of the page's generation;
  * false for ever where there is no page. */
 static inline bool vfrt_changed(uint64_t seen)
 {
-	const uint64_t *word = __atomic_load_n(&vfrt_generation, __ATOMIC_RELAXED);
+	const uint64_t *word = __atomic_load_n(&vfrt_poll.generation, __ATOMIC_RELAXED);
 
 	return __builtin_expect(__atomic_load_n(word, __ATOMIC_RELAXED) != seen, 0);
 }
