@@ -11,11 +11,12 @@ import { doctor } from "./commands/doctor.ts";
 import { embedded } from "./commands/embedded.ts";
 import { looks } from "./commands/look.ts";
 import { plan } from "./commands/plan.ts";
+import { run } from "./commands/run.ts";
 import { settings } from "./Settings.ts";
 
 /** @since 0.1.0 */
 export const virtflex = Command.make("virtflex").pipe(
   Command.withDescription("Changes a running guest's NUMA topology; OpenMP programs follow"),
-  Command.withSubcommands([...looks, plan, ...changes, demo, doctor, embedded, agent]),
+  Command.withSubcommands([...looks, plan, ...changes, run, demo, doctor, embedded, agent]),
   Command.withGlobalFlags(settings),
 );

@@ -2,7 +2,6 @@
  * What is built beside the packages: the programs of tools/apps.
  */
 import { Effect, FileSystem, Schema } from "effect";
-import { ChildProcess, ChildProcessSpawner } from "effect/process";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,8 +36,3 @@ export const findLibgomp = Effect.gen(function* () {
     ? yield* new NotBuilt({ path: `${cache}/libgomp-*` })
     : join(cache, dirname(found));
 });
-
-/** Where the adapting libgomp is; built now if it was not. */
-export const libgompDirectory = Effect.flatMap(ChildProcessSpawner.ChildProcessSpawner, (spawner) =>
-  spawner.string(ChildProcess.make("sh", [`${repository}gcc-libgomp/build.sh`])),
-).pipe(Effect.map((text) => text.trim()));

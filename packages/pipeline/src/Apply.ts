@@ -10,13 +10,12 @@ import {
   ChangeFailed,
   DeadlinePassed,
   GuestUnaware,
-  RecoveryFailed,
+  LeftBehind,
   type StepError,
 } from "./ChangeError.ts";
 import { perform } from "./Interpreter.ts";
 import * as Journal from "./Journal.ts";
 import type { Progress } from "./Progress.ts";
-import { recoverJournal } from "./Recover.ts";
 import { type OnProgress, reported } from "./Reporter.ts";
 import { rollBack } from "./Rollback.ts";
 import { isAware } from "./StoreKeys.ts";
@@ -34,29 +33,20 @@ const limitsOf = ({ deadline, grace = "5 seconds" }: ApplyOptions) => ({
   graceMs: Duration.toMillis(grace),
 });
 
-/** Opens the journal; a change that was left behind is undone first. */
-const openJournal = Effect.fnUntraced(function* (
-  plan: Plan,
-  limits: ReturnType<typeof limitsOf>,
-  onProgress: OnProgress,
-) {
+/** Opens the journal of a plan that was made while nothing was left behind. */
+const openJournal = Effect.fnUntraced(function* (plan: Plan) {
   const domains = [...new Set(plan.steps.map(({ domain }) => domain))];
-  for (;;) {
-    const found = yield* Journal.open(domains, plan.steps);
-    if (found.opened !== undefined) return found.opened;
-    const recovered = yield* recoverJournal(found.stale, limits, onProgress);
-    if (recovered !== undefined && recovered.rollback.left.length > 0) {
-      return yield* new RecoveryFailed(recovered);
-    }
-  }
+  const found = yield* Journal.open(domains, plan.steps);
+  if (found.opened === undefined) return yield* new LeftBehind({ domains, path: found.stale });
+  return found.opened;
 });
 
 /**
  * Applies a plan and waits until the guest, too, says that it is done.
  *
- * Only one change at a time can hold a domain: `ChangeInProgress` otherwise. A
- * change that a dead controller left on the domain is undone first, and its
- * steps are told as well. `ChangeFailed` says which step failed, why, and what
+ * Only one change at a time can hold a domain: `ChangeInProgress` otherwise, and
+ * `LeftBehind` where a dead controller's is to be undone (see `prepare`) before
+ * anything can be planned. `ChangeFailed` says which step failed, why, and what
  * became of the steps that had been begun. Interruption waits for the rollback.
  *
  * @since 0.1.0
@@ -76,7 +66,7 @@ export const apply = Effect.fn("apply")(function* (
 
   yield* Effect.uninterruptibleMask(
     Effect.fnUntraced(function* (restore) {
-      const path = yield* openJournal(plan, limits, onProgress);
+      const path = yield* openJournal(plan);
       const endsAt = (yield* Clock.currentTimeMillis) + deadlineMs;
       let begun = 0;
 

@@ -174,6 +174,17 @@ export class JournalDamaged extends Schema.TaggedError<JournalDamaged>()("Journa
   }
 }
 
+/** A dead controller's change is to be undone first; what was planned meanwhile is void. @since 0.1.0 */
+export class LeftBehind extends Schema.TaggedError<LeftBehind>()("LeftBehind", {
+  domains: Schema.Array(DomainId),
+  path: Schema.String,
+}) {
+  readonly code = "CHANGE_LEFT_BEHIND";
+  override get message(): string {
+    return `A change of domain ${this.domains.join(", ")} was left behind (${this.path}); undo it and plan again`;
+  }
+}
+
 /** A change that a dead controller left on the domain can't be undone. @since 0.1.0 */
 export class RecoveryFailed extends Schema.TaggedError<RecoveryFailed>()("RecoveryFailed", {
   domains: Schema.Array(DomainId),

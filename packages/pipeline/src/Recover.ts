@@ -5,7 +5,7 @@
  */
 import type { DomainId } from "@virtflex/topo-model";
 import { Effect } from "effect";
-import type { Rollback } from "./ChangeError.ts";
+import { ChangeInProgress, RecoveryFailed, type Rollback } from "./ChangeError.ts";
 import { Controller } from "./Controller.ts";
 import * as Journal from "./Journal.ts";
 import type { OnProgress } from "./Reporter.ts";
@@ -67,4 +67,28 @@ export const recover = Effect.fn("recover")(function* (options: {
     if (one !== undefined) recovered.push(one);
   }
   return recovered;
+});
+
+/**
+ * Makes sure that a domain can be surveyed and changed: undoes what a dead
+ * controller left there (`RecoveryFailed` if it can't be), and refuses while a
+ * living one is at work (`ChangeInProgress`).
+ *
+ * @since 0.1.0
+ */
+export const prepare = Effect.fn("prepare")(function* (
+  domain: DomainId,
+  limits: UndoLimits,
+  onProgress: OnProgress,
+) {
+  for (const { path, domains, owner, controllerIs } of yield* openChanges) {
+    if (!domains.includes(domain)) continue;
+    if (owner !== undefined && controllerIs !== "gone") {
+      return yield* new ChangeInProgress({ domain, owner });
+    }
+    const recovered = yield* recoverJournal(path, limits, onProgress);
+    if (recovered !== undefined && recovered.rollback.left.length > 0) {
+      return yield* new RecoveryFailed(recovered);
+    }
+  }
 });

@@ -7,7 +7,7 @@ export * from "./Apply.ts";
 export * from "./ChangeError.ts";
 export * from "./Controller.ts";
 export * from "./Progress.ts";
-export { openChanges, recover, type Recovered } from "./Recover.ts";
+export { openChanges, prepare, recover, type Recovered } from "./Recover.ts";
 export type { OnProgress } from "./Reporter.ts";
 export type { UndoLimits } from "./Rollback.ts";
 export * from "./Survey.ts";

@@ -4,7 +4,7 @@ import { DomainId } from "@virtflex/topo-model";
 import { type Hypervisor, XenStore } from "@virtflex/xen-control";
 import { type EmbeddedHost, layer as embeddedLayer } from "@virtflex/xen-control/embedded";
 import { Effect, Layer, type Scope } from "effect";
-import { apply, Controller, openChanges, recover } from "../src/index.ts";
+import { apply, Controller, openChanges, prepare, recover } from "../src/index.ts";
 import { perform } from "../src/Interpreter.ts";
 import * as Journal from "../src/Journal.ts";
 import {
@@ -70,16 +70,32 @@ test.each(deaths)("a controller died, $begun steps begun, the last done: $lastDo
   ),
 );
 
-test("the next change undoes what was left behind, then goes on", () =>
+test("nothing is changed over what was left behind; prepare undoes it, then all is well", () =>
   run(
     Effect.gen(function* () {
       yield* runGuest(obedient);
+      const before = yield* everything;
       yield* killed(2, true);
-      yield* apply(shrinkPlan, { deadline: "2 seconds", onProgress: silent }).pipe(
+      const change = apply(shrinkPlan, { deadline: "2 seconds", onProgress: silent }).pipe(
         successor("gone"),
       );
+      expect(yield* Effect.flip(change)).toMatchObject({ code: "CHANGE_LEFT_BEHIND" });
+      yield* prepare(domain, limits, silent).pipe(successor("gone"));
+      expect(yield* everything).toEqual(before);
+      yield* change;
       expect((yield* everything).info.memoryBytes).toBe(3 * gib + lowBytes);
       expect(yield* openChanges.pipe(successor("gone"))).toEqual([]);
+    }),
+  ));
+
+test("prepare refuses while somebody is at work, and leaves other domains alone", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      yield* killed(1, true);
+      const busy = prepare(domain, limits, silent).pipe(successor("alive"), Effect.flip);
+      expect(yield* busy).toMatchObject({ code: "CHANGE_IN_PROGRESS", domain });
+      yield* prepare(DomainId.make(7), limits, silent).pipe(successor("alive"));
     }),
   ));
 

@@ -1,7 +1,7 @@
 /**
  * `virtflex expand | shrink | resize | rehome`: plans a change and applies it.
  */
-import { apply, survey } from "@virtflex/pipeline";
+import { apply, type OnProgress, prepare, survey } from "@virtflex/pipeline";
 import type { Plan } from "@virtflex/topo-model";
 import { Clock, Effect } from "effect";
 import { Command, Flag } from "effect/cli";
@@ -16,6 +16,8 @@ import {
   type Wish,
 } from "../Changes.ts";
 import { controlLayer } from "../Connect.ts";
+import { findGuest } from "../Domains.ts";
+import { exitCode } from "../ExitCode.ts";
 import { print } from "../Output.ts";
 import { planFor, planText } from "../Planning.ts";
 import { progressView } from "../ProgressView.ts";
@@ -44,11 +46,27 @@ const changeText = (plan: Plan, elapsedMs: number) =>
 
 const change = Effect.fnUntraced(function* (wish: Wish, { dryRun, timeout }: ApplyInput) {
   const deadline = yield* parseTimeout(timeout);
+  const { guests } = yield* survey;
+  const { guest } = yield* findGuest(guests, wish.domain);
+  const limits = { deadlineMs: deadline, graceMs: 5000 };
+  if (!dryRun) yield* prepare(guest.domain, limits, progressView());
   const { topology } = yield* survey;
   const plan = yield* planFor(topology.host, topology.guests, wish);
   if (dryRun) return yield* print(plan, () => planText(plan));
   const began = yield* Clock.currentTimeMillis;
-  yield* apply(plan, { deadline, onProgress: progressView() });
+  const view = progressView();
+  let left = 0;
+  const onProgress: OnProgress = (progress) => {
+    if (progress.direction === "undo" && progress._tag === "StepFailed") left += 1;
+    return view(progress);
+  };
+  yield* apply(plan, { deadline, onProgress }).pipe(
+    Effect.onInterrupt(() =>
+      Effect.sync(() => {
+        process.exitCode = left === 0 ? exitCode.rolledBack : exitCode.failed;
+      }),
+    ),
+  );
   const elapsedMs = (yield* Clock.currentTimeMillis) - began;
   yield* print({ result: "done", elapsedMs, plan }, () => changeText(plan, elapsedMs));
 }, Effect.provide(controlLayer));

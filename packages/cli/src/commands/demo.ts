@@ -1,6 +1,7 @@
 /**
  * `virtflex demo`: everything at once, on this machine, in a minute.
  */
+import { OmpProgram } from "@virtflex/omp-runtime-shim";
 import { Effect, Schema } from "effect";
 import { Command, Flag } from "effect/cli";
 import { tmpdir } from "node:os";
@@ -58,7 +59,7 @@ export const demo = Command.make(
     ),
   },
   Effect.fnUntraced(function* (options) {
-    const result = yield* demonstrate(options);
+    const result = yield* demonstrate(options).pipe(Effect.provide(OmpProgram.layer));
     yield* print(result, () => resultText(result));
     if (result.result === "failed") return yield* new DemoFailed();
   }),

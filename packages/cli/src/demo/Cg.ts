@@ -1,9 +1,10 @@
 /**
  * NAS CG as a running program: what it prints, and whether that is right.
  */
+import { OmpProgram } from "@virtflex/omp-runtime-shim";
 import { Effect, Fiber, Schema, Stream, SubscriptionRef } from "effect";
-import { ChildProcess } from "effect/process";
-import { app, libgompDirectory } from "../Workshop.ts";
+import { app } from "../Workshop.ts";
+import { endText } from "../ProgramEnd.ts";
 
 /** Published results of the NAS Parallel Benchmarks, by class. */
 const zetas = {
@@ -44,28 +45,18 @@ export const isRight = (size: CgClass, { zeta }: Repetition): boolean =>
   Math.abs(zeta - zetas[size]) <= 1e-10;
 
 /**
- * CG under the adapting libgomp, without end. Its threads sleep where they
- * wait, so that it doesn't burn the machine that it shares.
+ * Starts CG under the adapting libgomp; it runs until the scope closes. Its
+ * threads sleep where they wait, so that it doesn't burn the machine that it shares.
  */
-export const cgCommand = Effect.fn("cgCommand")(function* (size: CgClass, page: string) {
-  const program = yield* app("cg");
-  const args = ["--class", size, "--repetitions", "1000000"];
-  return ChildProcess.make("setpriv", ["--pdeathsig", "KILL", "--", program, ...args], {
-    env: {
-      OMP_WAIT_POLICY: "passive",
-      VIRTFLEX_TOPOLOGY: page,
-      LD_LIBRARY_PATH: yield* libgompDirectory,
-    },
-    extendEnv: true,
-    stdin: "ignore",
-    stderr: "inherit",
-    forceKillAfter: "2 seconds",
+export const startCg = Effect.fn("startCg")(function* (size: CgClass, page: string) {
+  const { launch } = yield* OmpProgram;
+  const cg = yield* launch({
+    program: yield* app("cg"),
+    args: ["--class", size, "--repetitions", "1000000"],
+    page,
+    env: { OMP_WAIT_POLICY: "passive" },
+    stdio: "pipe",
   });
-});
-
-/** Starts CG; it runs until the scope closes. */
-export const startCg = Effect.fn("startCg")(function* (command: ChildProcess.Command) {
-  const cg = yield* command;
   const repetitions = yield* SubscriptionRef.make<ReadonlyArray<Repetition>>([]);
   const reading = yield* cg.stdout.pipe(
     Stream.decodeText(),
@@ -76,9 +67,8 @@ export const startCg = Effect.fn("startCg")(function* (command: ChildProcess.Com
         ? Effect.void
         : SubscriptionRef.update(repetitions, (all) => [...all, found]);
     }),
-    Effect.andThen(cg.exitCode),
-    Effect.mapError(({ message }) => new CgFailed({ detail: message })),
-    Effect.flatMap((status) => new CgFailed({ detail: `it ended with status ${status}` })),
+    Effect.andThen(cg.exit),
+    Effect.flatMap((exit) => new CgFailed({ detail: `it ${endText(exit)}` })),
     Effect.forkScoped,
   );
   const all = SubscriptionRef.get(repetitions);

@@ -4,21 +4,21 @@
  * again meanwhile.
  *
  * A thread of the program counts when it is there and got CPU time in one
- * whole repetition of the benchmark (see Threads.ts).
+ * whole repetition of the benchmark (see Team.ts).
  */
 import { apply, Controller, survey } from "@virtflex/pipeline";
 import { NumaKeys, plan as planChange, type TopologyChange } from "@virtflex/topo-model";
 import { EmbeddedHost, laptopConfig } from "@virtflex/xen-control/embedded";
 import * as EmbeddedClient from "@virtflex/xen-control/embedded-client";
-import { Effect, Equal, FileSystem, Layer, Result, Schema } from "effect";
+import { Effect, Equal, FileSystem, Layer, Schema } from "effect";
 import { join } from "node:path";
 import { allowedCpus } from "../Machine.ts";
 import { topologyPage } from "../Paths.ts";
 import { bold, say } from "../Screen.ts";
 import { openStation } from "../Station.ts";
-import { cgCommand, type CgClass, isRight, type RunningCg, startCg } from "./Cg.ts";
+import { type CgClass, isRight, type RunningCg, startCg } from "./Cg.ts";
 import { makeRecorder, type Recorder } from "./Recorder.ts";
-import { busyOf, threadsOf } from "./Threads.ts";
+import { teamOf } from "./Team.ts";
 import { timelineSvg } from "./Timeline.ts";
 
 /** One change of the demonstration. */
@@ -61,18 +61,6 @@ export class DemoImpossible extends Schema.TaggedError<DemoImpossible>()("DemoIm
     return `The demonstration is not possible here: ${this.detail}`;
   }
 }
-
-/** The threads that work in one whole repetition. */
-const teamOf = Effect.fnUntraced(function* (cg: RunningCg) {
-  yield* cg.next;
-  const before = yield* threadsOf(cg.pid);
-  yield* cg.next;
-  const busy = busyOf(before, yield* threadsOf(cg.pid));
-  const cpus = busy.flatMap(({ affinity }) =>
-    Result.getOrElse(NumaKeys.parseCpuList(affinity), () => []),
-  );
-  return { threads: busy.length, cpus: NumaKeys.printCpuList(cpus) };
-});
 
 const look = Effect.fnUntraced(function* (cg: RunningCg) {
   const { topology, guests } = yield* survey;
@@ -170,7 +158,7 @@ export const demonstrate = Effect.fn("demonstrate")(function* (options: {
     `${vnodes.length} vnodes with the CPUs ${NumaKeys.printCpuList(cpus)}; CG runs, class ${options.size}`,
   );
 
-  const cg = yield* startCg(yield* cgCommand(options.size, topologyPage(socket, domain)));
+  const cg = yield* startCg(options.size, topologyPage(socket, domain));
   const ids = vnodes.map(({ id }) => id);
   const recorder = yield* makeRecorder(cg.pid, ids);
   const scene = { cg, recorder };

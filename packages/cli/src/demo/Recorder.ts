@@ -1,10 +1,10 @@
 /**
  * Writes down what happens during a demonstration, and when.
  */
+import { threadsOf } from "@virtflex/omp-runtime-shim";
 import type { OnProgress } from "@virtflex/pipeline";
 import { Clock, Effect, Schedule } from "effect";
 import { progressView } from "../ProgressView.ts";
-import { threadsOf } from "./Threads.ts";
 import type { Timeline, TimelinePhase, VnodeChange } from "./Timeline.ts";
 
 /** Of a process, and of the vnodes that are in use when it starts. */
