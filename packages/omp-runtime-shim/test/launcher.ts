@@ -1,0 +1,15 @@
+/** Launches its first argument and stays, for a test that kills it. */
+import { NodeServices } from "@effect/platform-node";
+import { Console, Effect } from "effect";
+import { OmpProgram } from "../src/index.ts";
+
+const [program = "", ...args] = process.argv.slice(2);
+
+await Effect.runPromise(
+  Effect.gen(function* () {
+    const { launch } = yield* OmpProgram;
+    const { pid } = yield* launch({ program, args, stdio: "pipe" });
+    yield* Console.log(pid);
+    yield* Effect.never;
+  }).pipe(Effect.scoped, Effect.provide(OmpProgram.layer), Effect.provide(NodeServices.layer)),
+);
