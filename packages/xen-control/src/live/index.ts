@@ -5,51 +5,32 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Layer, Result, Stream } from "effect";
+import { Context, Effect, Layer } from "effect";
 import { Hypervisor } from "../Hypervisor.ts";
-import { XenStore, type XenStoreOps, XenUnavailable } from "../XenStore.ts";
-import { native } from "./native.ts";
+import { XenStore, XenUnavailable } from "../XenStore.ts";
+import { makeLiveStore } from "./LiveStore.ts";
 
-const storeWithout = (reason: XenUnavailable): XenStore["Service"] => {
-  const fail = () => Effect.fail(reason);
-  const operations: XenStoreOps = {
-    read: fail,
-    write: fail,
-    list: fail,
-    remove: fail,
-    permissions: fail,
-    setPermissions: fail,
-  };
-  return XenStore.of({ ...operations, transaction: fail, watch: () => Stream.fail(reason) });
-};
+const reason = new XenUnavailable({
+  missing: "the live layer has no Hypervisor yet, only XenStore",
+  hint: "Use an embedded host: virtflex embedded serve",
+});
 
-const hypervisorWithout = (reason: XenUnavailable): Hypervisor["Service"] => {
-  const fail = () => Effect.fail(reason);
-  return Hypervisor.of({
-    host: Effect.fail(reason),
-    domains: Effect.fail(reason),
-    domain: fail,
-    setVcpusOnline: fail,
-    pinVcpus: fail,
-    setLimit: fail,
-    reserve: fail,
-    moveVnode: fail,
-  });
-};
+const fail = () => Effect.fail(reason);
+
+const hypervisor = Hypervisor.of({
+  host: Effect.fail(reason),
+  domains: Effect.fail(reason),
+  domain: fail,
+  setVcpusOnline: fail,
+  pinVcpus: fail,
+  setLimit: fail,
+  reserve: fail,
+  moveVnode: fail,
+});
 
 /** @since 0.1.0 */
 export const layer: Layer.Layer<XenStore | Hypervisor> = Layer.effectContext(
-  Effect.sync(() => {
-    const reason = Result.match(native, {
-      onSuccess: () =>
-        new XenUnavailable({
-          missing: "this release cannot drive a live Xen yet",
-          hint: "Use an embedded host: virtflex embedded serve",
-        }),
-      onFailure: (missing) => missing,
-    });
-    return Context.make(XenStore, storeWithout(reason)).pipe(
-      Context.add(Hypervisor, hypervisorWithout(reason)),
-    );
-  }),
+  Effect.map(makeLiveStore, (store) =>
+    Context.make(XenStore, store).pipe(Context.add(Hypervisor, hypervisor)),
+  ),
 );

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store_binding.h"
+
+static Napi::Object init(Napi::Env env, Napi::Object exports)
+{
+	define_store(env, exports);
+	return exports;
+}
+
+NODE_API_MODULE(xen_control, init)
