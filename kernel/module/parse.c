@@ -86,33 +86,6 @@ int vf_parse_kib(const char *s, size_t len, u64 *kib)
 	return 0;
 }
 
-static int vf_parse_below(const char *s, size_t len, unsigned int limit, unsigned int *value)
-{
-	u64 v;
-	int err = vf_parse_u64(s, len, &v);
-
-	if (err)
-		return err;
-	if (v >= limit)
-		return -ERANGE;
-
-	*value = v;
-	return 0;
-}
-
-/**
- * vf_parse_pnode() - the number of a node of the host
- * @s: text
- * @len: bytes of @s
- * @pnode: result
- *
- * Return: 0, -EINVAL or -ERANGE.
- */
-int vf_parse_pnode(const char *s, size_t len, unsigned int *pnode)
-{
-	return vf_parse_below(s, len, 0x10000, pnode);
-}
-
 /**
  * vf_parse_node() - a node number below VIRTFLEX_MAX_NODES
  * @s: text
@@ -123,7 +96,16 @@ int vf_parse_pnode(const char *s, size_t len, unsigned int *pnode)
  */
 int vf_parse_node(const char *s, size_t len, unsigned int *node)
 {
-	return vf_parse_below(s, len, VIRTFLEX_MAX_NODES, node);
+	u64 v;
+	int err = vf_parse_u64(s, len, &v);
+
+	if (err)
+		return err;
+	if (v >= VIRTFLEX_MAX_NODES)
+		return -ERANGE;
+
+	*node = v;
+	return 0;
 }
 
 /**

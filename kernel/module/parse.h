@@ -39,7 +39,6 @@ const char *vf_op_name(enum vf_op op);
 
 int vf_parse_u64(const char *s, size_t len, u64 *value);
 int vf_parse_kib(const char *s, size_t len, u64 *kib);
-int vf_parse_pnode(const char *s, size_t len, unsigned int *pnode);
 int vf_parse_node(const char *s, size_t len, unsigned int *node);
 int vf_parse_availability(const char *s, size_t len, bool *online);
 int vf_parse_cpus(const char *s, size_t len, unsigned long *cpus);

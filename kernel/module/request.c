@@ -16,12 +16,12 @@
 #define VF_UNDO_MS 30000
 
 /* How often the host is told how far a request is. */
-#define VF_TELL_MS 1000
+#define VF_TELL_MS 5000
 
 /* How often numa/request is read though no watch has fired. */
 #define VF_IDLE_MS 30000
 
-/* The least time between two answers that only count runtimes. */
+/* The least time between two looks at what happened. */
 #define VF_COUNT_MS 100
 
 /* How often runtimes are counted while they are waited for. */
@@ -185,8 +185,10 @@ enum vf_code vf_request_stop(void)
 		vf_stop = VF_DEADLINE;
 	} else {
 		vf_stop = vf_overruled();
-		if (!vf_stop && ktime_after(now, vf_tell_next))
-			vf_request_progress(vf_shown.state);
+		if (!vf_stop && ktime_after(now, vf_tell_next)) {
+			vf_store_tell();
+			vf_tell_next = ktime_add_ms(ktime_get(), VF_TELL_MS);
+		}
 	}
 	return vf_stop;
 }
@@ -288,58 +290,34 @@ static void vf_look(bool asked)
 	}
 }
 
-/* Tells the host how many runtimes there are, if that has changed. */
-static void vf_tell_runtimes(void)
-{
-	static unsigned int told_adapted, told_known;
-	unsigned int adapted, known;
-
-	vf_runtimes_count(&adapted, &known);
-	if (adapted == told_adapted && known == told_known)
-		return;
-
-	told_adapted = adapted;
-	told_known = known;
-	vf_store_answer(0, NULL, NULL);
-	schedule_timeout_idle(msecs_to_jiffies(VF_COUNT_MS));
-}
-
-static void vf_tell_cpus(void)
-{
-	u64 before = vf_topology_generation();
-
-	vf_topology_publish(false);
-	if (vf_topology_generation() != before)
-		vf_store_answer(0, NULL, NULL);
-}
-
 static int vf_work(void *unused)
 {
 	bool asked;
 
 	vf_answered = vf_store_last_answer();
 	vf_store_hello(true);
-	vf_store_answer(0, NULL, NULL);
 
 	while (!kthread_should_stop()) {
 		if (test_and_clear_bit(VF_EVENT_CPUS, &vf_events))
-			vf_tell_cpus();
-		if (test_and_clear_bit(VF_EVENT_ACK, &vf_events))
-			vf_tell_runtimes();
+			vf_topology_publish(false);
+		clear_bit(VF_EVENT_ACK, &vf_events);
 		clear_bit(VF_EVENT_OOM, &vf_events);
+		vf_store_tell();
 
 		asked = test_and_clear_bit(VF_EVENT_REQUEST, &vf_events) || vf_look_again;
 		vf_look_again = false;
 		vf_look(asked);
 
-		if (!vf_look_again)
-			wait_event_idle_timeout(vf_wait,
-						READ_ONCE(vf_events) || kthread_should_stop(),
-						msecs_to_jiffies(VF_IDLE_MS));
+		if (vf_look_again)
+			continue;
+		/* A program that opens and closes the page all day costs this much. */
+		schedule_timeout_idle(msecs_to_jiffies(VF_COUNT_MS));
+		wait_event_idle_timeout(vf_wait, READ_ONCE(vf_events) || kthread_should_stop(),
+					msecs_to_jiffies(VF_IDLE_MS));
 	}
 
 	vf_change_give_back();
-	vf_store_answer(0, NULL, NULL);
+	vf_store_tell();
 	vf_store_hello(false);
 	return 0;
 }

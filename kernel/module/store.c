@@ -2,8 +2,7 @@
 /*
  * xenstore: contract 1, the guest's side. Keys are relative to the domain's
  * own directory. What the host wants is read in one transaction, so that a
- * request is never seen with another's targets; what we answer is written in
- * one, the state last.
+ * request is never seen with another's targets.
  */
 #include "virtflex.h"
 
@@ -76,7 +75,7 @@ int vf_store_request(struct vf_request *request)
 static enum vf_code vf_read_wish(struct xenbus_transaction t, const char *name,
 				 struct vf_wishes *wishes)
 {
-	unsigned int vnode, pnode;
+	unsigned int vnode;
 	char dir[VF_PATH_LEN];
 	struct vf_wish *wish;
 
@@ -87,8 +86,7 @@ static enum vf_code vf_read_wish(struct xenbus_transaction t, const char *name,
 
 	wish = &wishes->vnode[vnode];
 	snprintf(dir, sizeof(dir), "numa/node/%u", vnode);
-	if (VF_READ(t, dir, "pnode", vf_parse_pnode, &pnode, wishes->why) ||
-	    VF_READ(t, dir, "capacity", vf_parse_kib, &wish->capacity_kib, wishes->why) ||
+	if (VF_READ(t, dir, "capacity", vf_parse_kib, &wish->capacity_kib, wishes->why) ||
 	    VF_READ(t, dir, "target", vf_parse_kib, &wish->target_kib, wishes->why) ||
 	    VF_READ(t, dir, "vcpus", vf_parse_cpus, wish->cpus, wishes->why) ||
 	    VF_READ(t, dir, "desired", vf_parse_availability, &wish->online, wishes->why))
@@ -188,68 +186,97 @@ int vf_store_availability(unsigned int cpu, bool *online)
 	return VF_READ(XBT_NIL, dir, "availability", vf_parse_availability, online, why);
 }
 
-static int vf_write_status(struct xenbus_transaction t, u64 id, const char *state,
-			   const char *code)
-{
+/* What the host has been told, so that only news are written. */
+static struct {
+	bool node[VIRTFLEX_MAX_NODES];
+	u64 actual_kib[VIRTFLEX_MAX_NODES];
+	enum vf_node_state state[VIRTFLEX_MAX_NODES];
+	u64 generation;
 	unsigned int adapted, known;
+	bool runtimes;
+} vf_told;
+
+static int vf_tell_node(const struct vf_node *node)
+{
+	u64 actual_kib = vf_node_actual_kib(node);
 	char key[VF_PATH_LEN];
-	struct vf_node *node;
 	int err;
 
-	for_each_vf_node(node) {
-		if (node->vnode < 0)
-			continue;
-		snprintf(key, sizeof(key), "node/%d", node->vnode);
-		err = xenbus_printf(t, "numa/status", key, "%llu %s", vf_node_actual_kib(node),
-				    vf_node_state_name(node->state));
+	if (vf_told.node[node->nid] && vf_told.actual_kib[node->nid] == actual_kib &&
+	    vf_told.state[node->nid] == node->state)
+		return 0;
+
+	snprintf(key, sizeof(key), "node/%d", node->vnode);
+	err = xenbus_printf(XBT_NIL, "numa/status", key, "%llu %s", actual_kib,
+			    vf_node_state_name(node->state));
+	vf_told.node[node->nid] = !err;
+	vf_told.actual_kib[node->nid] = actual_kib;
+	vf_told.state[node->nid] = node->state;
+	return err;
+}
+
+static int vf_tell_runtimes(void)
+{
+	u64 generation = vf_topology_generation();
+	unsigned int adapted, known;
+	int err;
+
+	if (vf_told.generation != generation) {
+		err = xenbus_printf(XBT_NIL, "numa/status", "generation", "%llu", generation);
 		if (err)
 			return err;
+		vf_told.generation = generation;
 	}
 
-	err = xenbus_printf(t, "numa/status", "generation", "%llu", vf_topology_generation());
-	if (err)
-		return err;
-
 	vf_runtimes_count(&adapted, &known);
-	err = xenbus_printf(t, "numa/status", "runtimes", "%u/%u", adapted, known);
-	if (err || !state)
-		return err;
-
-	return xenbus_printf(t, "numa/status", "state", "%llu %s%s%s", id, state,
-			     code ? " " : "", code ?: "");
+	if (vf_told.runtimes && vf_told.adapted == adapted && vf_told.known == known)
+		return 0;
+	err = xenbus_printf(XBT_NIL, "numa/status", "runtimes", "%u/%u", adapted, known);
+	vf_told.runtimes = !err;
+	vf_told.adapted = adapted;
+	vf_told.known = known;
+	return err;
 }
 
 /**
- * vf_store_answer() - tell the host how things are
+ * vf_store_tell() - tell the host how things are
+ *
+ * Only what has changed is written, and not in a transaction: each write is a
+ * round trip to another domain, and the values don't depend on each other.
+ *
+ * A host that has made no numa/status that we may write is told nothing; that
+ * is its business, and /proc/virtflex/status says the same.
+ */
+void vf_store_tell(void)
+{
+	struct vf_node *node;
+	int err = 0;
+
+	for_each_vf_node(node) {
+		err = node->vnode < 0 ? 0 : vf_tell_node(node);
+		if (err)
+			break;
+	}
+	if (!err)
+		err = vf_tell_runtimes();
+	if (err)
+		pr_info_once("numa/status cannot be written (%d)\n", err);
+}
+
+/**
+ * vf_store_answer() - tell the host how far a request is
  * @id: request that is answered
- * @state: its state, or NULL to tell only of nodes and runtimes
+ * @state: its state
  * @code: why it failed, or NULL
  *
- * A host that has made no numa/status that we may write gets no answer; that
- * is its business, and /proc/virtflex/status says the same.
+ * The state is written last: a host that reads it first sees the rest at
+ * least as new.
  */
 void vf_store_answer(u64 id, const char *state, const char *code)
 {
-	struct xenbus_transaction t;
-	int tries, err;
-
-	for (tries = 0; tries < VF_TRIES; tries++) {
-		err = xenbus_transaction_start(&t);
-		if (err)
-			break;
-		err = vf_write_status(t, id, state, code);
-		if (err) {
-			xenbus_transaction_end(t, 1);
-			break;
-		}
-		err = xenbus_transaction_end(t, 0);
-		if (err != -EAGAIN)
-			break;
-		msleep(VF_RETRY_MS);
-	}
-
-	if (err)
-		pr_info_once("numa/status cannot be written (%d)\n", err);
+	vf_store_tell();
+	xenbus_printf(XBT_NIL, "numa/status", "state", "%llu %s%s%s", id, state,
+		      code ? " " : "", code ?: "");
 }
 
 /**

@@ -208,6 +208,7 @@ int vf_store_wishes(struct vf_wishes *wishes, enum vf_code *code);
 u64 vf_store_last_answer(void);
 int vf_store_availability(unsigned int cpu, bool *online);
 void vf_store_hello(bool here);
+void vf_store_tell(void);
 void vf_store_answer(u64 id, const char *state, const char *code);
 
 /*

@@ -84,7 +84,7 @@ static bool same(const char *s, size_t len, const char *printed)
 static void numbers(const char *s, size_t len)
 {
 	u64 v = 0xdead, id = 0xdead, kib = 0xdead, generation = 0xdead;
-	unsigned int node = 0xdead, pnode = 0xdeadbeef;
+	unsigned int node = 0xdead;
 	char printed[32];
 
 	if (!vf_parse_u64(s, len, &v)) {
@@ -97,7 +97,6 @@ static void numbers(const char *s, size_t len)
 
 	CHECK(vf_parse_kib(s, len, &kib) ? kib == 0xdead : kib == v && kib < 1ULL << 53);
 	CHECK(vf_parse_node(s, len, &node) ? node == 0xdead : node == v && node < 64);
-	CHECK(vf_parse_pnode(s, len, &pnode) ? pnode == 0xdeadbeef : pnode == v && pnode < 65536);
 	CHECK(vf_parse_id(s, len, &id) ? id == 0xdead : id != 0);
 	if (vf_parse_generation(s, len, &generation))
 		CHECK(generation == 0xdead);

@@ -55,8 +55,6 @@ static void sizes_and_nodes(void)
 	CHECK(!vf_parse_node(TEXT("63"), &n) && n == 63);
 	CHECK(vf_parse_node(TEXT("64"), &n) == -ERANGE && n == 63);
 	CHECK(vf_parse_node(TEXT("4294967296"), &n) == -ERANGE && n == 63);
-	CHECK(!vf_parse_pnode(TEXT("65535"), &n) && n == 65535);
-	CHECK(vf_parse_pnode(TEXT("65536"), &n) == -ERANGE && n == 65535);
 }
 
 static void availability(void)
