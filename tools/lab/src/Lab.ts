@@ -4,7 +4,15 @@
  * @since 0.1.0
  */
 import { spawn } from "node:child_process";
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join } from "node:path";
@@ -16,7 +24,6 @@ import {
   AlreadyRunning,
   BootFailed,
   CommandFailed,
-  ConnectionLost,
   InvalidOption,
   MissingTool,
   NotRunning,
@@ -232,7 +239,11 @@ const supervise = (
       ),
       (child) =>
         Effect.callback<undefined>((resume) => {
-          if (released || child.exitCode !== null || child.pid === undefined) {
+          const over =
+            child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
+          // Killed, it could not clear up after itself.
+          if (child.signalCode !== null) rmSync(plan.state, { recursive: true, force: true });
+          if (released || over) {
             resume(Effect.undefined);
             return;
           }
@@ -480,6 +491,3 @@ export const down = Effect.fn("Lab.down")(function* (name: string) {
     Effect.timeoutOption("5 seconds"),
   );
 });
-
-/** A command's end that came from the way to it, not from itself. @since 0.1.0 */
-export const isLost = (error: unknown): error is ConnectionLost => error instanceof ConnectionLost;

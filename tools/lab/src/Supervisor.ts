@@ -55,7 +55,7 @@ class Supervisor {
       this.#dom0 = new Mux(socket);
       this.#dom0.whenReady((lost) => {
         if (lost === undefined) this.#ready();
-        else this.stop(`the agent of dom0 went away: ${lost}`);
+        else this.fail(`the agent of dom0 went away: ${lost}`);
       });
     }).listen(machine.agentSocket);
 
@@ -65,8 +65,8 @@ class Supervisor {
       ["--pdeathsig", "KILL", "qemu-system-x86_64", ...qemuArguments(machine)],
       { stdio: ["ignore", log, log] },
     );
-    this.#qemu.on("error", (error) => this.stop(error.message));
-    this.#qemu.on("exit", (code, signal) => this.stop(`QEMU ended (${signal ?? String(code)})`));
+    this.#qemu.on("error", (error) => this.fail(error.message));
+    this.#qemu.on("exit", (code, signal) => this.fail(`QEMU ended (${signal ?? String(code)})`));
     this.#watchBoot();
   }
 
@@ -78,9 +78,9 @@ class Supervisor {
         return;
       }
       const fatal = fatalMessage.exec(this.#serialLog());
-      if (fatal !== null) this.stop(fatal[0].trim());
+      if (fatal !== null) this.fail(fatal[0].trim());
       else if (performance.now() - since > this.#plan.bootTimeoutMillis) {
-        this.stop(`dom0 was not there after ${String(this.#plan.bootTimeoutMillis / 1000)} s`);
+        this.fail(`dom0 was not there after ${String(this.#plan.bootTimeoutMillis / 1000)} s`);
       }
     }, 500);
   }
@@ -108,14 +108,22 @@ class Supervisor {
     process.stdout.write(`${line}\n`);
   }
 
-  /** The state directory stays where the host failed to boot: it holds the logs. */
-  stop(reason: string): void {
+  /** Ends the lab because it was asked to: nothing of it stays. */
+  end(reason: string): void {
+    this.#stop(reason, false);
+  }
+
+  /** Ends the lab because something broke. Where that was the boot, the logs stay. */
+  fail(reason: string): void {
+    this.#stop(reason, !this.#said);
+  }
+
+  #stop(reason: string, keepLogs: boolean): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    const failed = !this.#said;
-    if (failed) this.#say(`failed ${reason}`);
+    if (!this.#said) this.#say(`failed ${reason}`);
     const finish = () => {
-      if (!failed) rmSync(this.#plan.state, { recursive: true, force: true });
+      if (!keepLogs) rmSync(this.#plan.state, { recursive: true, force: true });
       process.exit(0);
     };
     if (
@@ -142,7 +150,7 @@ class Supervisor {
       const [verb, name = ""] = head.toString("utf8", 0, Math.max(end, 0)).split(" ");
       const rest = head.subarray(end + 1);
       if (verb === "down") {
-        this.stop("down");
+        this.end("down");
       } else if (verb === "dom0" && this.#dom0 !== undefined) {
         forward(socket, this.#dom0, rest);
       } else if (verb === "guest") {
@@ -265,12 +273,12 @@ const main = (): void => {
     })
     .on("close", () => {
       if (supervisor === undefined) process.exit(1);
-      else if (!released) supervisor.stop("its owner has gone");
+      else if (!released) supervisor.end("its owner has gone");
     });
   // A signal from the terminal is the owner's business; it closes stdin if it means us.
   process.on("SIGINT", () => undefined);
   process.on("SIGHUP", () => undefined);
-  process.on("SIGTERM", () => supervisor?.stop("terminated"));
+  process.on("SIGTERM", () => supervisor?.end("terminated"));
   process.stdout.on("error", () => undefined);
 };
 

@@ -115,14 +115,10 @@ describe("a guest with vnodes", () => {
     "has the runtimes that programs need",
     onLab(function* (lab) {
       const guest = yield* lab.guest();
-      const found = yield* guest.check(
-        "ldconfig -p | grep -oE '(libgomp\\.so\\.1|libomp\\.so\\.5|libnuma\\.so\\.1) ' | sort -u",
+      yield* guest.check(
+        "cd /usr/lib/x86_64-linux-gnu && for l in libgomp.so.1 libomp.so.5 libnuma.so.1; do " +
+          "/lib64/ld-linux-x86-64.so.2 --list ./$l >/dev/null || exit 1; done",
       );
-      expect(found.split(/\s+/).filter((word) => word !== "")).toEqual([
-        "libgomp.so.1",
-        "libnuma.so.1",
-        "libomp.so.5",
-      ]);
     }),
   );
 });
@@ -160,7 +156,7 @@ describe("a second guest", () => {
         ),
       );
       expect(error._tag).toBe("BootFailed");
-      expect(error.message).toMatch(/nonexistent|No working init/);
+      expect(error.message).toMatch(/Kernel panic - not syncing/);
       expect(yield* lab.dom0.check("xl list")).not.toContain("broken");
     }),
   );

@@ -9,7 +9,8 @@ describe("the host", () => {
       const { shape } = lab.status;
       expect(info).toMatch(new RegExp(`^nr_nodes +: ${String(shape.nodes)}$`, "m"));
       expect(info).toMatch(new RegExp(`^nr_cpus +: ${String(shape.cpus)}$`, "m"));
-      const rows = [...info.matchAll(/^ +(\d+): +(\d+) +(\d+) +([\d,]+)$/gm)];
+      const numa = info.slice(info.indexOf("numa_info"));
+      const rows = [...numa.matchAll(/^ +(\d+): +(\d+) +(\d+) +([\d,]+)$/gm)];
       expect(rows.map((row) => row[4]?.split(",").map(Number))).toEqual(shape.distances);
       for (const row of rows) expect(Number(row[2])).toBe(shape.memoryMiB / shape.nodes);
     }),

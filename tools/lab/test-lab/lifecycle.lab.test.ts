@@ -1,0 +1,132 @@
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { Duration, Effect, Fiber } from "effect";
+import * as Lab from "../src/Lab.ts";
+import * as Shape from "../src/Shape.ts";
+
+/** A host that nobody waits for: what matters is what stays of it. */
+const options = (name: string): Lab.Options => ({
+  name,
+  shape: Effect.runSync(Shape.make({ nodes: 1, memory: "2G" })),
+  flavour: { xen: "release" },
+  accelerator: "auto",
+  bootTimeout: Duration.minutes(10),
+});
+
+const processesOf = (name: string): ReadonlyArray<number> =>
+  execFileSync("ps", ["-eo", "pid,args", "-ww"], { encoding: "utf8" })
+    .split("\n")
+    .filter((line) => line.includes("qemu-system") && line.includes(`-${name}/`))
+    .map((line) => Number.parseInt(line));
+
+const filesOf = (name: string): ReadonlyArray<string> =>
+  readdirSync(process.env["XDG_RUNTIME_DIR"] ?? tmpdir()).filter((file) =>
+    file.endsWith(`-${name}`),
+  );
+
+const eventually = async (good: () => boolean, seconds = 60): Promise<void> => {
+  for (let i = 0; i < seconds * 10 && !good(); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  expect(good()).toBe(true);
+};
+
+const unique = (what: string) => `${what}-${String(process.pid)}`;
+
+/** The parent of a process. */
+const parentOf = (pid: number): number =>
+  Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${String(pid)}/status`, "utf8"))?.[1]);
+
+describe("nothing stays", () => {
+  it("when the scope that owns a lab ends while it boots", async () => {
+    const name = unique("scope");
+    const fiber = Effect.runFork(Effect.scoped(Lab.up(options(name))));
+    await eventually(() => processesOf(name).length > 0);
+    await Effect.runPromise(Fiber.interrupt(fiber));
+    expect([...processesOf(name), ...filesOf(name)]).toEqual([]);
+  });
+
+  it("when the process that owns it is killed", async () => {
+    const name = unique("owner");
+    const child = spawn(
+      process.execPath,
+      [
+        join(import.meta.dirname, "..", "src", "main.ts"),
+        "up",
+        "--name",
+        name,
+        "--nodes",
+        "1",
+        "--memory",
+        "2G",
+      ],
+      { stdio: "ignore" },
+    );
+    await eventually(() => processesOf(name).length > 0);
+    child.kill("SIGKILL");
+    await eventually(() => processesOf(name).length + filesOf(name).length === 0);
+  });
+
+  it("when Ctrl-C comes while it boots", async () => {
+    const name = unique("interrupt");
+    const child = spawn(
+      process.execPath,
+      [
+        join(import.meta.dirname, "..", "src", "main.ts"),
+        "up",
+        "--name",
+        name,
+        "--nodes",
+        "1",
+        "--memory",
+        "2G",
+      ],
+      { stdio: "ignore" },
+    );
+    await eventually(() => processesOf(name).length > 0);
+    child.kill("SIGINT");
+    await eventually(() => processesOf(name).length + filesOf(name).length === 0);
+  });
+
+  it("of QEMU when its supervisor is killed", async () => {
+    const name = unique("supervisor");
+    const fiber = Effect.runFork(Effect.scoped(Lab.up(options(name))));
+    await eventually(() => processesOf(name).length > 0);
+    const [qemu = 0] = processesOf(name);
+    const supervisor = parentOf(qemu);
+    expect(readFileSync(`/proc/${String(supervisor)}/cmdline`, "utf8")).toContain("Supervisor");
+    process.kill(supervisor, "SIGKILL");
+    const exit = await Effect.runPromise(Fiber.await(fiber));
+    expect(exit._tag).toBe("Failure");
+    await eventually(() => !existsSync(`/proc/${String(qemu)}`));
+    expect(filesOf(name)).toEqual([]);
+  });
+});
+
+describe("a name", () => {
+  it("is taken by one lab at a time", async () => {
+    const name = unique("twice");
+    const fiber = Effect.runFork(Effect.scoped(Lab.up(options(name))));
+    await eventually(() => processesOf(name).length > 0);
+    const error = await Effect.runPromise(Effect.flip(Effect.scoped(Lab.up(options(name)))));
+    expect(error._tag).toBe("AlreadyRunning");
+    expect(processesOf(name)).toHaveLength(1);
+    await Effect.runPromise(Fiber.interrupt(fiber));
+  });
+
+  it("that no lab has is not found", async () => {
+    const attached = Effect.scoped(Lab.attach(unique("nobody")));
+    expect((await Effect.runPromise(Effect.flip(attached)))._tag).toBe("NotRunning");
+    expect((await Effect.runPromise(Effect.flip(Lab.down(unique("nobody")))))._tag).toBe(
+      "NotRunning",
+    );
+  });
+
+  it("with a slash in it is refused", async () => {
+    const up = Effect.scoped(Lab.up(options("../x")));
+    expect((await Effect.runPromise(Effect.flip(up)))._tag).toBe("InvalidOption");
+  });
+});
