@@ -32,10 +32,16 @@ const command = Argument.String("command").pipe(
 
 const say = (line: string) => Effect.sync(() => void process.stderr.write(`lab: ${line}\n`));
 
+const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("The same for machines, on stdout"),
+  Flag.withDefault(false),
+);
+
 const up = Command.make(
   "up",
   {
     name,
+    json,
     nodes: Flag.Int("nodes").pipe(
       Flag.withDescription("pnodes: 1, 2, 4 (default) or 8"),
       Flag.optional,
@@ -82,6 +88,7 @@ const up = Command.make(
       xenArguments: Option.toArray(flags.xenArguments),
       report: say,
     });
+    if (flags.json) yield* Console.log(JSON.stringify(status));
     yield* say(
       `up: Xen with ${String(shape.nodes)} nodes, guest ${Lab.defaultGuest}; logs below ${status.state}`,
     );
@@ -92,25 +99,19 @@ const down = Command.make("down", { name }, ({ name }) => Lab.down(name)).pipe(
   Command.withDescription("Stop the lab: nothing of it stays"),
 );
 
-const status = Command.make(
-  "status",
-  {
-    name,
-    json: Flag.Boolean("json").pipe(Flag.withDescription("For machines"), Flag.withDefault(false)),
-  },
-  ({ name, json }) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const lab = yield* Lab.attach(name);
-        const { shape, state, accelerator, qemuPid } = lab.status;
-        if (json) return yield* Console.log(JSON.stringify(lab.status));
-        yield* Console.log(
-          `lab "${name}": ${String(shape.nodes)} nodes, ${String(shape.cpus)} CPUs, ${String(shape.memoryMiB)} MiB, ` +
-            `${accelerator}, QEMU is process ${String(qemuPid)}, logs below ${state}`,
-        );
-        yield* Console.log((yield* lab.dom0.check("xl list")).trimEnd());
-      }),
-    ),
+const status = Command.make("status", { name, json }, ({ name, json }) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const lab = yield* Lab.attach(name);
+      const { shape, state, accelerator, qemuPid } = lab.status;
+      if (json) return yield* Console.log(JSON.stringify(lab.status));
+      yield* Console.log(
+        `lab "${name}": ${String(shape.nodes)} nodes, ${String(shape.cpus)} CPUs, ${String(shape.memoryMiB)} MiB, ` +
+          `${accelerator}, QEMU is process ${String(qemuPid)}, logs below ${state}`,
+      );
+      yield* Console.log((yield* lab.dom0.check("xl list")).trimEnd());
+    }),
+  ),
 ).pipe(Command.withDescription("Say what is up; status 6 if nothing is"));
 
 /** What `exec` and `guest` have in common: streams as they come, the command's status as ours. */

@@ -48,7 +48,7 @@ describe.each(hosts)("commands in %s", (_, of) => {
             stdin: answer(text),
             timeout: "4 minutes",
             onStdout: (chunk) => {
-              outputs[i] += chunk.toString();
+              outputs[i] = `${outputs[i] ?? ""}${chunk.toString()}`;
               if (outputs.every((output) => output.startsWith("begun"))) all.resolve(undefined);
             },
           }),
