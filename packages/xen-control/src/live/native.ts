@@ -34,7 +34,47 @@ export interface NativeStore {
   close(): void;
 }
 
-interface Native {
+/** The host as the hypervisor describes it. */
+export interface NativeHost {
+  readonly nodes: ReadonlyArray<{
+    readonly id: number;
+    readonly sizeBytes: number;
+    readonly freeBytes: number;
+  }>;
+  readonly cpus: ReadonlyArray<{ readonly id: number; readonly node: number }>;
+  /** Row by row, as the nodes are listed. */
+  readonly distances: ReadonlyArray<number>;
+}
+
+export interface NativeDomain {
+  readonly id: number;
+  readonly paused: boolean;
+  readonly dying: boolean;
+  readonly heldBytes: number;
+  readonly limitBytes: number;
+  readonly vcpus: ReadonlyArray<{
+    readonly id: number;
+    readonly online: boolean;
+    readonly affinity: ReadonlyArray<number>;
+  }>;
+  /** By their ids; none without virtual NUMA. */
+  readonly vnodes: ReadonlyArray<{
+    readonly sizeBytes: number;
+    readonly vcpus: ReadonlyArray<number>;
+  }>;
+  readonly distances: ReadonlyArray<number>;
+}
+
+export interface Native {
+  host(): Promise<NativeHost>;
+  /** All but dom0. */
+  domains(): Promise<ReadonlyArray<NativeDomain>>;
+  /** The one, if it is there. */
+  domain(id: number): Promise<ReadonlyArray<NativeDomain>>;
+  pin(domain: number, vcpu: number, cpus: ReadonlyArray<number>): Promise<void>;
+  setLimit(domain: number, bytes: number): Promise<void>;
+  /** What the domain may come to hold, kept for it. */
+  claim(domain: number, bytes: number): Promise<void>;
   readonly Store: new (
     /** For each `submit`: the errno's name, or "". */
     answer: (
@@ -61,13 +101,21 @@ const load = (): Result.Result<Native, XenUnavailable> =>
       }),
   });
 
-const hints: Readonly<Record<string, string>> = {
-  ENOLIB: "Install Xen's library: apt install libxenstore4",
-  ENOSTORE: "Run this in dom0 of a Xen host, with xenstored running, as root.",
+/** What each code of the addon's own says is missing, before its message, and what helps. */
+const lacks: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  ENOLIB: ["", "Install Xen's libraries: apt install libxenstore4 libxenmisc4.17"],
+  ENOSTORE: [
+    "xenstored does not answer: ",
+    "Run this in dom0 of a Xen host, with xenstored running, as root.",
+  ],
+  ENOXEN: ["no hypervisor answers: ", "Run this in dom0 of a Xen host, as root."],
+  EVERSION: ["", "Virtflex drives Xen 4.17, with the libraries of the Xen that runs."],
 };
 
-const missing: Readonly<Record<string, string>> = {
-  ENOSTORE: "xenstored does not answer",
+/** The addon's "there is no Xen", if the error is that. */
+export const unavailable = (error: NodeJS.ErrnoException): XenUnavailable | undefined => {
+  const lack = lacks[error.code ?? ""];
+  return lack && new XenUnavailable({ missing: `${lack[0]}${error.message}`, hint: lack[1] });
 };
 
 /** Calls the addon; what it throws is what is missing. */
@@ -76,12 +124,8 @@ export const native = <A>(call: (addon: Native) => A): Result.Result<A, XenUnava
     Result.try({
       try: () => call(addon),
       catch: (cause) => {
-        const { code = "", message } = cause as NodeJS.ErrnoException;
-        const what = missing[code];
-        return new XenUnavailable({
-          missing: what === undefined ? message : `${what}: ${message}`,
-          hint: hints[code] ?? "",
-        });
+        const error = cause as NodeJS.ErrnoException;
+        return unavailable(error) ?? new XenUnavailable({ missing: error.message, hint: "" });
       },
     }),
   );

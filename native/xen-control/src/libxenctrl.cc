@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "libxenctrl.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <memory>
+#include <mutex>
+
+extern "C" {
+#include <xenctrl.h>
+}
+
+namespace {
+
+const uint64_t page_bytes = 4096;
+
+/* Domains asked for in one hypercall. */
+const unsigned int batch = 256;
+
+/* Its structures change with every version: the name says which one. */
+const char control_library[] = "libxenctrl.so.4.17";
+const char log_library[] = "libxentoollog.so.1";
+const int version_built_for = 4 << 16 | 17;
+
+template <typename F> void find(void *library, F &function, const char *symbol)
+{
+	function = reinterpret_cast<F>(dlsym(library, symbol));
+	if (!function)
+		throw XenFailure("ENOLIB", dlerror());
+}
+
+void *open_library(const char *name)
+{
+	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+
+	if (!library)
+		throw XenFailure("ENOLIB", std::string(name) + " cannot be opened: " + dlerror());
+	return library;
+}
+
+struct Xen {
+	decltype(&xc_interface_open) interface_open;
+	decltype(&xc_version) version;
+	decltype(&xc_numainfo) numainfo;
+	decltype(&xc_cputopoinfo) cputopoinfo;
+	decltype(&xc_domain_getinfolist) domain_getinfolist;
+	decltype(&xc_vcpu_getinfo) vcpu_getinfo;
+	decltype(&xc_vcpu_getaffinity) vcpu_getaffinity;
+	decltype(&xc_vcpu_setaffinity) vcpu_setaffinity;
+	decltype(&xc_domain_setmaxmem) domain_setmaxmem;
+	decltype(&xc_domain_getvnuma) domain_getvnuma;
+	decltype(&xc_domain_claim_pages) domain_claim_pages;
+	decltype(&xc_cpumap_alloc) cpumap_alloc;
+	decltype(&xc_get_max_cpus) get_max_cpus;
+	xc_interface *handle;
+
+	Xen()
+	{
+		void *log = open_library(log_library);
+		void *control = open_library(control_library);
+
+		decltype(&xtl_createlogger_stdiostream) create_logger;
+		decltype(&xtl_logger_destroy) destroy_logger;
+
+		find(log, create_logger, "xtl_createlogger_stdiostream");
+		find(log, destroy_logger, "xtl_logger_destroy");
+		find(control, interface_open, "xc_interface_open");
+		find(control, version, "xc_version");
+		find(control, numainfo, "xc_numainfo");
+		find(control, cputopoinfo, "xc_cputopoinfo");
+		find(control, domain_getinfolist, "xc_domain_getinfolist");
+		find(control, vcpu_getinfo, "xc_vcpu_getinfo");
+		find(control, vcpu_getaffinity, "xc_vcpu_getaffinity");
+		find(control, vcpu_setaffinity, "xc_vcpu_setaffinity");
+		find(control, domain_setmaxmem, "xc_domain_setmaxmem");
+		find(control, domain_getvnuma, "xc_domain_getvnuma");
+		find(control, domain_claim_pages, "xc_domain_claim_pages");
+		find(control, cpumap_alloc, "xc_cpumap_alloc");
+		find(control, get_max_cpus, "xc_get_max_cpus");
+
+		/* What fails is told by errno; the library need not tell it too. */
+		auto *logger = reinterpret_cast<xentoollog_logger *>(
+			create_logger(stderr, XTL_CRITICAL, 0));
+
+		handle = interface_open(logger, logger, 0);
+		if (!handle) {
+			int error = errno;
+
+			destroy_logger(logger);
+			throw XenFailure("ENOXEN", strerror(error));
+		}
+		int running = version(handle, XENVER_version, nullptr);
+
+		if (running != version_built_for)
+			throw XenFailure("EVERSION", "Xen " + std::to_string(running >> 16) + "." +
+							     std::to_string(running & 0xffff) +
+							     " runs here, " + control_library +
+							     " is of another version");
+	}
+};
+
+/* Opened when first needed, and kept: the process's door to the hypervisor. */
+std::mutex mutex;
+std::unique_ptr<Xen> opened;
+
+const Xen &xen()
+{
+	if (!opened)
+		opened = std::make_unique<Xen>();
+	return *opened;
+}
+
+void check(int rc, const char *operation)
+{
+	if (rc >= 0)
+		return;
+	const char *name = strerrorname_np(errno);
+
+	throw XenFailure(name ? name : "EIO", std::string(operation) + ": " + strerror(errno));
+}
+
+using CpuMap = std::unique_ptr<uint8_t, decltype(&free)>;
+
+CpuMap new_map()
+{
+	CpuMap map(xen().cpumap_alloc(xen().handle), free);
+
+	if (!map)
+		throw XenFailure("ENOMEM", "no memory for a CPU map");
+	return map;
+}
+
+XenDomain::Vcpu vcpu_of(uint32_t domain, uint32_t vcpu, bool online)
+{
+	CpuMap hard = new_map();
+	int cpus = xen().get_max_cpus(xen().handle);
+	XenDomain::Vcpu described = { vcpu, online, {} };
+
+	check(xen().vcpu_getaffinity(xen().handle, domain, vcpu, hard.get(), nullptr,
+				     XEN_VCPUAFFINITY_HARD),
+	      "vcpu_getaffinity");
+	for (int cpu = 0; cpu < cpus; cpu++)
+		if (hard.get()[cpu / 8] & 1 << cpu % 8)
+			described.affinity.push_back(cpu);
+	return described;
+}
+
+void add_vnuma(XenDomain &domain)
+{
+	uint32_t vnodes = 1, ranges = 1, vcpus = 1;
+	std::vector<xen_vmemrange_t> range;
+	std::vector<unsigned int> distance, node_of;
+
+	for (;;) {
+		uint32_t asked[] = { vnodes, ranges, vcpus };
+
+		range.resize(ranges);
+		distance.resize(static_cast<size_t>(vnodes) * vnodes);
+		node_of.resize(vcpus);
+		if (xen().domain_getvnuma(xen().handle, domain.id, &vnodes, &ranges, &vcpus,
+					  range.data(), distance.data(), node_of.data()) == 0)
+			break;
+		/* Without virtual NUMA it is EOPNOTSUPP; too small is ENOBUFS. */
+		if (errno != ENOBUFS || (vnodes <= asked[0] && ranges <= asked[1] && vcpus <= asked[2]))
+			return;
+	}
+	domain.vnodes.resize(vnodes);
+	for (uint32_t i = 0; i < ranges; i++)
+		if (range[i].nid < vnodes)
+			domain.vnodes[range[i].nid].size_bytes += range[i].end - range[i].start;
+	for (uint32_t i = 0; i < vcpus; i++)
+		if (node_of[i] < vnodes)
+			domain.vnodes[node_of[i]].vcpus.push_back(i);
+	for (uint32_t i = 0; i < vnodes * vnodes; i++)
+		domain.distances.push_back(distance[i]);
+}
+
+XenDomain describe(const xc_domaininfo_t &info)
+{
+	XenDomain domain = {};
+
+	domain.id = info.domain;
+	domain.paused = info.flags & XEN_DOMINF_paused;
+	domain.dying = info.flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown);
+	domain.held_bytes = info.tot_pages * page_bytes;
+	domain.limit_bytes = info.max_pages * page_bytes;
+	for (uint32_t vcpu = 0; vcpu <= info.max_vcpu_id; vcpu++) {
+		xc_vcpuinfo_t state;
+
+		if (xen().vcpu_getinfo(xen().handle, info.domain, vcpu, &state) == 0)
+			domain.vcpus.push_back(vcpu_of(info.domain, vcpu, state.online));
+	}
+	add_vnuma(domain);
+	return domain;
+}
+
+/* From `first` on, until `count` domains or the last are found. */
+std::vector<XenDomain> domains_from(uint32_t first, size_t count)
+{
+	std::vector<XenDomain> found;
+
+	while (found.size() < count) {
+		xc_domaininfo_t info[batch];
+		int got = xen().domain_getinfolist(xen().handle, first,
+						   count < batch ? count : batch, info);
+
+		check(got, "domain_getinfolist");
+		for (int i = 0; i < got; i++) {
+			first = info[i].domain + 1;
+			/* It may have died since: then there is nothing to say of it. */
+			try {
+				found.push_back(describe(info[i]));
+			} catch (const XenFailure &failure) {
+				if (failure.code != "ESRCH")
+					throw;
+			}
+		}
+		if (got == 0)
+			break;
+	}
+	return found;
+}
+
+} // namespace
+
+XenHost xen_host()
+{
+	std::lock_guard<std::mutex> lock(mutex);
+	unsigned int nodes = 0, cpus = 0;
+	XenHost host;
+
+	check(xen().numainfo(xen().handle, &nodes, nullptr, nullptr), "numainfo");
+	std::vector<xc_meminfo_t> memory(nodes);
+	std::vector<uint32_t> distance(static_cast<size_t>(nodes) * nodes);
+	check(xen().numainfo(xen().handle, &nodes, memory.data(), distance.data()), "numainfo");
+
+	for (uint32_t node = 0; node < nodes && node < memory.size(); node++)
+		if (memory[node].memsize != XEN_INVALID_MEM_SZ)
+			host.nodes.push_back({ node, memory[node].memsize, memory[node].memfree });
+	for (const XenHost::Node &from : host.nodes)
+		for (const XenHost::Node &to : host.nodes)
+			host.distances.push_back(distance[from.id * memory.size() + to.id]);
+
+	check(xen().cputopoinfo(xen().handle, &cpus, nullptr), "cputopoinfo");
+	std::vector<xc_cputopo_t> topology(cpus);
+	check(xen().cputopoinfo(xen().handle, &cpus, topology.data()), "cputopoinfo");
+	for (uint32_t cpu = 0; cpu < cpus && cpu < topology.size(); cpu++)
+		if (topology[cpu].node != XEN_INVALID_NODE_ID)
+			host.cpus.push_back({ cpu, topology[cpu].node });
+	return host;
+}
+
+std::vector<XenDomain> xen_domains()
+{
+	std::lock_guard<std::mutex> lock(mutex);
+
+	return domains_from(1, SIZE_MAX);
+}
+
+std::vector<XenDomain> xen_domain(uint32_t domain)
+{
+	std::lock_guard<std::mutex> lock(mutex);
+	std::vector<XenDomain> found = domains_from(domain, 1);
+
+	/* The hypervisor answers the next one that there is. */
+	if (!found.empty() && found[0].id != domain)
+		found.clear();
+	return found;
+}
+
+void xen_pin(uint32_t domain, uint32_t vcpu, const std::vector<uint32_t> &cpus)
+{
+	std::lock_guard<std::mutex> lock(mutex);
+	CpuMap hard = new_map();
+	uint32_t max = xen().get_max_cpus(xen().handle);
+
+	for (uint32_t cpu : cpus)
+		if (cpu < max)
+			hard.get()[cpu / 8] |= 1 << cpu % 8;
+	check(xen().vcpu_setaffinity(xen().handle, domain, vcpu, hard.get(), nullptr,
+				     XEN_VCPUAFFINITY_HARD),
+	      "vcpu_setaffinity");
+}
+
+void xen_set_limit(uint32_t domain, uint64_t bytes)
+{
+	std::lock_guard<std::mutex> lock(mutex);
+
+	check(xen().domain_setmaxmem(xen().handle, domain, bytes / 1024), "domain_setmaxmem");
+}
+
+void xen_claim(uint32_t domain, uint64_t bytes)
+{
+	std::lock_guard<std::mutex> lock(mutex);
+
+	check(xen().domain_claim_pages(xen().handle, domain, bytes / page_bytes),
+	      "domain_claim_pages");
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libxenctrl, opened at run time, and the few questions and orders for the
+ * hypervisor that Virtflex has. Each is one or few hypercalls, none of which
+ * waits for a guest.
+ *
+ * No Node-API here. Calls are serialised: any thread may make them.
+ */
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+/* code: ENOLIB, ENOXEN, EVERSION, or the name of an errno. */
+struct XenFailure : std::runtime_error {
+	XenFailure(std::string code, const std::string &message)
+		: std::runtime_error(message), code(std::move(code))
+	{
+	}
+	const std::string code;
+};
+
+struct XenHost {
+	struct Node {
+		uint32_t id;
+		uint64_t size_bytes;
+		uint64_t free_bytes;
+	};
+	struct Cpu {
+		uint32_t id;
+		uint32_t node;
+	};
+	std::vector<Node> nodes;
+	std::vector<Cpu> cpus;
+	std::vector<uint32_t> distances; /* row by row, as nodes are listed */
+};
+
+struct XenDomain {
+	struct Vcpu {
+		uint32_t id;
+		bool online;
+		std::vector<uint32_t> affinity; /* hard */
+	};
+	struct Vnode {
+		uint64_t size_bytes;
+		std::vector<uint32_t> vcpus;
+	};
+	uint32_t id;
+	bool paused;
+	bool dying;
+	uint64_t held_bytes;
+	uint64_t limit_bytes;
+	std::vector<Vcpu> vcpus;
+	std::vector<Vnode> vnodes; /* none without virtual NUMA */
+	std::vector<uint32_t> distances;
+};
+
+XenHost xen_host();
+/* All domains but dom0, or the one that is asked for, if it is. */
+std::vector<XenDomain> xen_domains();
+std::vector<XenDomain> xen_domain(uint32_t domain);
+void xen_pin(uint32_t domain, uint32_t vcpu, const std::vector<uint32_t> &cpus);
+void xen_set_limit(uint32_t domain, uint64_t bytes);
+/* The pages that the domain may come to hold, kept for it by the hypervisor. */
+void xen_claim(uint32_t domain, uint64_t bytes);

@@ -1,0 +1,259 @@
+/**
+ * `Hypervisor` over libxenctrl and, for what the toolstack keeps there, xenstore.
+ *
+ * What stock Xen 4.17 cannot do: tell on which node a domain's pages are
+ * (`residentBytes` is empty), move a running guest's memory (`moveVnode` is
+ * `Unsupported`), and reserve memory of one node: a reservation is checked against
+ * the node and claimed from the host as a whole (XENMEM_claim_pages).
+ */
+import {
+  DomainId,
+  type Host,
+  NumaKeys,
+  PcpuId,
+  PnodeId,
+  VcpuId,
+  VnodeId,
+} from "@virtflex/topo-model";
+import { Effect, Result } from "effect";
+import {
+  type DomainInfo,
+  Hypervisor,
+  HypervisorError,
+  type HypervisorFailure,
+  type HypervisorReason,
+} from "../Hypervisor.ts";
+import type { XenStore } from "../XenStore.ts";
+import { type Native, native, type NativeDomain, type NativeHost, unavailable } from "./native.ts";
+
+const reasons: Readonly<Record<string, HypervisorReason>> = {
+  ESRCH: "NoSuchDomain",
+  ENOMEM: "NoMemory",
+  EOPNOTSUPP: "Unsupported",
+  ENOSYS: "Unsupported",
+  EBUSY: "Busy",
+  EAGAIN: "Busy",
+};
+
+const refuse = (reason: HypervisorReason, operation: string, detail: string) =>
+  Effect.fail(new HypervisorError({ reason, operation, detail }));
+
+const call = <A>(
+  operation: string,
+  run: (addon: Native) => Promise<A>,
+): Effect.Effect<A, HypervisorFailure> =>
+  Effect.flatMap(
+    Effect.suspend(() => Effect.fromResult(native((addon) => () => run(addon)))),
+    (start) =>
+      Effect.tryPromise({
+        try: start,
+        catch: (cause) => {
+          const error = cause as NodeJS.ErrnoException;
+          const reason = reasons[error.code ?? ""] ?? "Refused";
+          return (
+            unavailable(error) ?? new HypervisorError({ reason, operation, detail: error.message })
+          );
+        },
+      }),
+  );
+
+/** A matrix from its rows laid end to end. */
+const square = (values: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> => {
+  const size = Math.sqrt(values.length);
+  return Array.from({ length: size }, (_, row) => values.slice(row * size, (row + 1) * size));
+};
+
+const hostOf = (
+  { nodes, cpus, distances }: NativeHost,
+  reservedOn: (pnode: PnodeId) => number,
+): Host => ({
+  pnodes: nodes.map(({ id, sizeBytes, freeBytes }) => {
+    const pnode = PnodeId.make(id);
+    return {
+      id: pnode,
+      pcpus: cpus.filter(({ node }) => node === id).map((cpu) => PcpuId.make(cpu.id)),
+      memoryBytes: sizeBytes,
+      freeBytes: Math.max(0, freeBytes - reservedOn(pnode)),
+    };
+  }),
+  distances: square(distances),
+});
+
+/** What a domain has claimed for each pnode, as this process asked for it. */
+type Reservations = Map<DomainId, Map<PnodeId, number>>;
+
+const total = (values: Iterable<number>): number =>
+  [...values].reduce((sum, each) => sum + each, 0);
+
+export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Service"] => {
+  const reservations: Reservations = new Map();
+  const reservedOn = (pnode: PnodeId): number =>
+    total([...reservations.values()].map((of) => of.get(pnode) ?? 0));
+
+  const host = Effect.map(
+    call("host", (xen) => xen.host()),
+    (described) => hostOf(described, reservedOn),
+  );
+
+  /** A key of a domain's directory; absent or unreadable ones are left out. */
+  const key = <A>(domain: DomainId, path: string, parse: (text: string) => NumaKeys.Parsed<A>) =>
+    Effect.match(store.read(NumaKeys.at(domain, path)), {
+      onFailure: () => undefined,
+      onSuccess: (text) => Result.getOrUndefined(parse(text)),
+    });
+
+  /** The toolstack's word for it, else the node of the first pcpu that the vCPUs may use. */
+  const pnodeOf = Effect.fnUntraced(function* (
+    domain: NativeDomain,
+    vnode: number,
+    { cpus }: NativeHost,
+  ) {
+    const id = DomainId.make(domain.id);
+    const written = yield* key(id, NumaKeys.path.pnode(vnode), NumaKeys.parsePnode);
+    if (written !== undefined) return written;
+    const own = new Set(domain.vnodes[vnode]?.vcpus);
+    const first = domain.vcpus.find((vcpu) => own.has(vcpu.id))?.affinity[0];
+    return PnodeId.make(cpus.find((cpu) => cpu.id === first)?.node ?? 0);
+  });
+
+  const describe = Effect.fnUntraced(function* (domain: NativeDomain, on: NativeHost) {
+    const id = DomainId.make(domain.id);
+    const name = yield* key(id, "name", Result.succeed);
+    const info: DomainInfo = {
+      domain: id,
+      name: name ?? `domain-${domain.id}`,
+      state: domain.dying ? "dying" : domain.paused ? "paused" : "running",
+      memoryBytes: domain.heldBytes,
+      limitBytes: domain.limitBytes,
+      vcpus: domain.vcpus.map((vcpu) => ({
+        id: VcpuId.make(vcpu.id),
+        online: vcpu.online,
+        affinity: vcpu.affinity.map((cpu) => PcpuId.make(cpu)),
+      })),
+      vnuma: yield* Effect.forEach(domain.vnodes, ({ sizeBytes, vcpus }, vnode) =>
+        Effect.map(pnodeOf(domain, vnode, on), (pnode) => ({
+          id: VnodeId.make(vnode),
+          pnode,
+          capacityBytes: sizeBytes,
+          vcpus: vcpus.map((vcpu) => VcpuId.make(vcpu)),
+        })),
+      ),
+      distances: square(domain.distances),
+      residentBytes: [],
+    };
+    return info;
+  });
+
+  const find = (operation: string, id: DomainId): Effect.Effect<NativeDomain, HypervisorFailure> =>
+    Effect.flatMap(
+      call(operation, (xen) => xen.domain(id)),
+      ([domain]) =>
+        domain === undefined
+          ? refuse("NoSuchDomain", operation, `no domain ${id}`)
+          : Effect.succeed(domain),
+    );
+
+  /** The domain, if it has all of the vCPUs: nothing is done to some of them only. */
+  const withVcpus = Effect.fnUntraced(function* (
+    operation: string,
+    id: DomainId,
+    vcpus: ReadonlyArray<VcpuId>,
+  ) {
+    const domain = yield* find(operation, id);
+    const known = new Set(domain.vcpus.map((vcpu) => vcpu.id));
+    const unknown = vcpus.find((vcpu) => !known.has(vcpu));
+    if (unknown !== undefined) {
+      return yield* refuse("NoSuchVcpu", operation, `domain ${id} has no vCPU ${unknown}`);
+    }
+    return domain;
+  });
+
+  const setVcpusOnline = Effect.fn("LiveHypervisor.setVcpusOnline")(function* (
+    id: DomainId,
+    vcpus: ReadonlyArray<VcpuId>,
+    online: boolean,
+  ) {
+    const operation = "setVcpusOnline";
+    yield* withVcpus(operation, id, vcpus);
+    yield* store
+      .transaction((t) =>
+        Effect.forEach(
+          vcpus,
+          (vcpu) =>
+            t.write(
+              NumaKeys.at(id, NumaKeys.path.availability(vcpu)),
+              NumaKeys.printAvailability(online),
+            ),
+          { discard: true },
+        ),
+      )
+      .pipe(
+        Effect.catchTag("XenStoreError", ({ message }) => refuse("Refused", operation, message)),
+      );
+  });
+
+  const pinVcpus = Effect.fn("LiveHypervisor.pinVcpus")(function* (
+    id: DomainId,
+    vcpus: ReadonlyArray<VcpuId>,
+    pcpus: ReadonlyArray<PcpuId>,
+  ) {
+    const operation = "pinVcpus";
+    yield* withVcpus(operation, id, vcpus);
+    const { cpus } = yield* call(operation, (xen) => xen.host());
+    const unknown = pcpus.find((pcpu) => !cpus.some((cpu) => cpu.id === pcpu));
+    if (unknown !== undefined) return yield* refuse("Refused", operation, `no pcpu ${unknown}`);
+    if (pcpus.length === 0) return yield* refuse("Refused", operation, "an empty affinity");
+    yield* Effect.forEach(vcpus, (vcpu) => call(operation, (xen) => xen.pin(id, vcpu, pcpus)));
+  });
+
+  const reserve = Effect.fn("LiveHypervisor.reserve")(function* (
+    id: DomainId,
+    pnode: PnodeId,
+    bytes: number,
+  ) {
+    const operation = "reserve";
+    const domain = yield* find(operation, id);
+    const own = reservations.get(id) ?? new Map<PnodeId, number>();
+    const before = own.get(pnode) ?? 0;
+    const free = (yield* host).pnodes.find((each) => each.id === pnode)?.freeBytes;
+    if (free === undefined) return yield* refuse("NoSuchNode", operation, `no pnode ${pnode}`);
+    if (bytes > free + before) {
+      const detail = `pnode ${pnode} has ${free + before} bytes for domain ${id}, ${bytes} are asked for`;
+      return yield* refuse("NoMemory", operation, detail);
+    }
+    const after = new Map(own);
+    if (bytes === 0) after.delete(pnode);
+    else after.set(pnode, bytes);
+    const reserved = total(after.values());
+    // A claim counts what the domain holds already; none is 0.
+    const claim = reserved === 0 ? 0 : domain.heldBytes + reserved;
+    yield* call(operation, (xen) => xen.claim(id, claim));
+    if (after.size === 0) reservations.delete(id);
+    else reservations.set(id, after);
+  });
+
+  return Hypervisor.of({
+    host,
+    domains: Effect.gen(function* () {
+      const on = yield* call("domains", (xen) => xen.host());
+      const domains = yield* call("domains", (xen) => xen.domains());
+      return yield* Effect.forEach(domains, (domain) => describe(domain, on));
+    }),
+    domain: Effect.fn("LiveHypervisor.domain")(function* (id) {
+      const on = yield* call("domain", (xen) => xen.host());
+      return yield* describe(yield* find("domain", id), on);
+    }),
+    setVcpusOnline,
+    pinVcpus,
+    setLimit: (id, bytes) => call("setLimit", (xen) => xen.setLimit(id, bytes)),
+    reserve,
+    moveVnode: (id, vnode) =>
+      Effect.flatMap(find("moveVnode", id), () =>
+        refuse(
+          "Unsupported",
+          "moveVnode",
+          `this Xen cannot move the memory of vnode ${vnode} while the guest runs`,
+        ),
+      ),
+  });
+};
