@@ -1,0 +1,196 @@
+/**
+ * A guest of the lab with virtflex.ko in it, and the host's side of contract 1
+ * written by hand: one `xenstore-write`, which is one transaction.
+ */
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect } from "@jest/globals";
+import { Effect } from "effect";
+import type * as Lab from "../../../tools/lab/src/Lab.ts";
+
+const run = promisify(execFile);
+const here = import.meta.dirname;
+
+/** Every vnode of these tests' guest. */
+export const capacityKiB = 256 * 1024;
+/** What a vnode keeps when it leaves. */
+export const lowKiB = 72 * 1024;
+export const vnodes = [0, 1, 2, 3];
+
+/** Four vnodes of one vCPU each: small, so that many can be made under emulation. */
+const config = (name: string, pnodes: number): string => {
+  const distances = vnodes.map((a) => vnodes.map((b) => (a === b ? 10 : 20)).join(","));
+  const vnuma = vnodes.map(
+    (v) =>
+      `["pnode=${String(v % pnodes)}","size=${String(capacityKiB / 1024)}","vcpus=${String(v)}","vdistances=${distances[v] ?? ""}"]`,
+  );
+  const memory = String((vnodes.length * capacityKiB) / 1024);
+  return `name = "${name}"\nmemory = ${memory}\nmaxmem = ${memory}\nvcpus = 4\nvnuma = [ ${vnuma.join(", ")} ]\n`;
+};
+
+const built = Effect.promise(async () => {
+  const module = (await run(join(here, "..", "build.sh"))).stdout.trim();
+  const folder = await mkdtemp(join(tmpdir(), "virtflex-load-"));
+  try {
+    const load = join(folder, "load");
+    const include = join(here, "..", "..", "..", "native", "abi", "include");
+    await run("gcc", ["-O2", "-static", "-Wall", "-I", include, join(here, "load.c"), "-o", load]);
+    return { module: await readFile(module), load: await readFile(load) };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+export interface Node {
+  readonly target: string | number;
+  readonly desired: string;
+}
+
+const low: Node = { target: lowKiB, desired: "offline" };
+const full: Node = { target: capacityKiB, desired: "online" };
+
+/** The nodes of a request: those in use have all their memory, the others little. */
+export const using = (...online: ReadonlyArray<number>): Record<number, Node> =>
+  Object.fromEntries(vnodes.map((v) => [v, online.includes(v) ? full : low]));
+
+/** A guest of its own for a test; destroyed when the test's scope ends. */
+export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: string) {
+  const { module, load } = yield* built;
+  yield* Effect.acquireRelease(
+    lab.createGuest(config(name, lab.status.shape.nodes), "5 minutes"),
+    () => Effect.ignore(lab.dom0.run(`xl destroy ${name}`)),
+  );
+  const guest = yield* lab.guest(name);
+  const domain = (yield* lab.dom0.check(`xl domid ${name}`)).trim();
+  const root = `/local/domain/${domain}`;
+  let last = 0;
+
+  const write = (values: Record<string, string | number>) => {
+    const pairs = Object.entries(values).flatMap(([key, value]) => [
+      `${root}/${key}`,
+      String(value),
+    ]);
+    return lab.dom0.exec(["xenstore-write", ...pairs]);
+  };
+
+  const keys = (nodes: Record<number, Node>) =>
+    Object.fromEntries(
+      Object.entries(nodes).flatMap(([v, { target, desired }]) => [
+        [`numa/node/${v}/target`, target],
+        [`numa/node/${v}/desired`, desired],
+      ]),
+    );
+
+  /** Writes a request and does not wait; its id. */
+  const begin = (op: string, nodes: Record<number, Node>, deadlineMs = 120_000) => {
+    last += 1;
+    const id = last;
+    const request = `${String(id)} ${op} ${String(deadlineMs)}`;
+    return Effect.as(write({ ...keys(nodes), "numa/request": request }), id);
+  };
+
+  /** Waits for the last answer to a request: `done`, `cancelled` or `failed CODE`. */
+  const answer = (id: number) => {
+    const look = lab.dom0.run(`xenstore-read ${root}/numa/status/state`).pipe(
+      Effect.map(({ stdout }) => stdout.toString().trim()),
+      Effect.tap((text) => (isFinal(text) ? Effect.void : Effect.sleep("300 millis"))),
+    );
+    const isFinal = (text: string) =>
+      new RegExp(`^${String(id)} (done|cancelled|failed [a-z-]+)$`).test(text);
+    return look.pipe(
+      Effect.repeat({ until: isFinal }),
+      Effect.map((text) => text.slice(text.indexOf(" ") + 1)),
+    );
+  };
+
+  const ask = (op: string, nodes: Record<number, Node>, deadlineMs?: number) =>
+    Effect.flatMap(begin(op, nodes, deadlineMs), answer);
+
+  /** A fact of /proc/virtflex/status. */
+  const status = Effect.fnUntraced(function* (name: string) {
+    const text = yield* guest.check("cat /proc/virtflex/status");
+    return new RegExp(`^${name} (.*)$`, "m").exec(text)?.[1] ?? "";
+  });
+
+  /** KiB of the domain as Xen counts it, rounded by xl to MiB. */
+  const xenMiB = Effect.map(lab.dom0.check(`xl list ${name}`), (text) =>
+    Number(text.trim().split("\n")[1]?.trim().split(/ +/)[2]),
+  );
+  const memTotalKiB = Effect.map(guest.check("grep MemTotal /proc/meminfo"), (text) =>
+    Number(/\d+/.exec(text)?.[0]),
+  );
+  const cpus = Effect.map(guest.check("cat /sys/devices/system/cpu/online"), (text) => text.trim());
+
+  /** Everything that must be as it was, whatever happened in between. */
+  const totals = Effect.all({ xenMiB, memTotalKiB, cpus });
+
+  /** Messages of the kernel above info since the module was loaded. */
+  const complaints = Effect.map(guest.check("dmesg --level=emerg,alert,crit,err,warn"), (text) =>
+    text
+      .split("\n")
+      .filter((line) => /virtflex|lockup|BUG|WARNING|Oops|oom|rcu:/i.test(line))
+      .filter((line) => !/taints kernel|verification failed/.test(line)),
+  );
+
+  /** Starts `load ARGUMENTS` and waits until it is ready; the log's name. */
+  const start = Effect.fnUntraced(function* (argumentsText: string) {
+    const log = `/tmp/load-${argumentsText.replace(/[^a-z0-9]+/g, "-")}`;
+    yield* guest.check(
+      `setsid /root/load ${argumentsText} >${log} 2>&1 </dev/null & echo $! >${log}.pid; ` +
+        `for i in $(seq 600); do grep -q ready ${log} && exit 0; sleep 0.2; done; exit 1`,
+    );
+    return log;
+  });
+
+  /** Ends a load; what it wrote: "ready" alone, if all went well. */
+  const stop = (log: string) =>
+    guest.check(`kill $(cat ${log}.pid) 2>/dev/null && cat ${log} || echo "died: $(cat ${log})"`);
+
+  const load_ = guest.check("insmod /root/virtflex.ko");
+
+  yield* guest.push(module, "/root/virtflex.ko");
+  yield* guest.push(load, "/root/load", "755");
+  yield* write({
+    "numa/version": 1,
+    ...Object.fromEntries(
+      vnodes.flatMap((v) => [
+        [`numa/node/${String(v)}/pnode`, v % lab.status.shape.nodes],
+        [`numa/node/${String(v)}/capacity`, capacityKiB],
+        [`numa/node/${String(v)}/vcpus`, v],
+      ]),
+    ),
+    ...keys(using(...vnodes)),
+    "numa/status": "",
+    "control/feature-virtflex": "",
+  });
+  yield* lab.dom0.check(
+    `xenstore-chmod -r ${root}/numa n0 r${domain} && xenstore-chmod -r ${root}/numa/status n${domain} && ` +
+      `xenstore-chmod ${root}/control/feature-virtflex n${domain}`,
+  );
+  yield* load_;
+
+  const expectUnchanged = Effect.fnUntraced(function* (before: Effect.Success<typeof totals>) {
+    expect(yield* totals).toEqual(before);
+    expect(yield* complaints).toEqual([]);
+  });
+
+  return {
+    root,
+    guest,
+    dom0: lab.dom0,
+    load: load_,
+    write,
+    begin,
+    answer,
+    ask,
+    status,
+    totals,
+    complaints,
+    start,
+    stop,
+    expectUnchanged,
+  };
+});
