@@ -53,6 +53,3 @@ export const progressView = (): OnProgress => {
     }
   };
 };
-
-/** Tells of nothing. */
-export const silently: OnProgress = () => Effect.void;

@@ -21,7 +21,7 @@ export const gib = 1024 ** 3;
 export const lowBytes = 64 * 1024 ** 2;
 const { path } = NumaKeys;
 
-export const domain = DomainId.make(1);
+const domain = DomainId.make(1);
 
 class Killed extends Error {
   readonly code = "TEST_KILLED";
