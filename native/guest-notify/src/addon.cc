@@ -20,7 +20,8 @@ void throw_errno(Napi::Env env, int rc, const char *operation)
 	throw error;
 }
 
-/* scanRuntimes(directory): { pending, runtimes: [{ pid, generation }] } */
+/* scanRuntimes(directory):
+ * { pending, published: { generation, nanos }, runtimes: [{ pid, generation }] } */
 static Napi::Value scan_runtimes(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
@@ -42,6 +43,10 @@ static Napi::Value scan_runtimes(const Napi::CallbackInfo &info)
 	Napi::Object answer = Napi::Object::New(env);
 	answer.Set("pending", found->pending);
 	answer.Set("runtimes", runtimes);
+	Napi::Object published = Napi::Object::New(env);
+	published.Set("generation", Napi::BigInt::New(env, found->published.generation));
+	published.Set("nanos", Napi::BigInt::New(env, found->published.ns));
+	answer.Set("published", published);
 	return answer;
 }
 

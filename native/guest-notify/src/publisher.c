@@ -7,9 +7,11 @@
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 _Static_assert(VIRTFLEX_CONTENT_OFFSET == offsetof(struct virtflex_topology_page, node_count),
@@ -130,11 +132,22 @@ static int open_directory(const char *path)
 	return fd;
 }
 
-static int announce(int directory, uint64_t generation)
+static const char announcement[] = "generation";
+
+static uint64_t monotonic_ns(void)
 {
-	static const char name[] = "generation", new_name[] = "generation.new";
-	char text[24];
-	int length = snprintf(text, sizeof text, "%" PRIu64 "\n", generation);
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int announce(int directory, uint64_t generation, uint64_t published_ns)
+{
+	static const char new_name[] = "generation.new";
+	char text[48];
+	int length = snprintf(text, sizeof text, "%" PRIu64 "\n%" PRIu64 "\n", generation,
+			      published_ns);
 	int fd, rc;
 
 	/* Anew, as in a directory that others write to it may be another's. */
@@ -146,9 +159,22 @@ static int announce(int directory, uint64_t generation)
 	rc = write_all(fd, text, (size_t)length);
 	if (close(fd) < 0 && rc == 0)
 		rc = -errno;
-	if (rc == 0 && renameat(directory, new_name, directory, name) < 0)
+	if (rc == 0 && renameat(directory, new_name, directory, announcement) < 0)
 		rc = -errno;
 	return rc;
+}
+
+static uint64_t announced_generation(int directory)
+{
+	char text[48] = "";
+	int fd = openat(directory, announcement, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, text, sizeof text - 1, 0) < 0)
+		text[0] = '\0';
+	close(fd);
+	return strtoull(text, NULL, 10);
 }
 
 int virtflex_publisher_open(struct virtflex_publisher *publisher, const char *path)
@@ -188,8 +214,8 @@ int virtflex_publisher_open(struct virtflex_publisher *publisher, const char *pa
 	}
 	publisher->torn = publisher->page->sequence & 1;
 	/* The predecessor may have died between the page and the announcement. */
-	if (publisher->page->generation)
-		rc = announce(publisher->directory, publisher->page->generation);
+	if (announced_generation(publisher->directory) != publisher->page->generation)
+		rc = announce(publisher->directory, publisher->page->generation, monotonic_ns());
 out:
 	if (rc < 0)
 		virtflex_publisher_close(publisher);
@@ -221,7 +247,8 @@ int virtflex_publisher_publish(struct virtflex_publisher *publisher, const void 
 	__atomic_store_n(&page->sequence, odd + 1, __ATOMIC_RELEASE);
 	publisher->torn = false;
 
-	return generation == before ? 0 : announce(publisher->directory, generation);
+	return generation == before ? 0
+				    : announce(publisher->directory, generation, monotonic_ns());
 }
 
 void virtflex_publisher_close(struct virtflex_publisher *publisher)

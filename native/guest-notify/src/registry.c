@@ -24,22 +24,26 @@ static pid_t pid_of(const char *name)
 	return errno || *end || pid > INT_MAX ? 0 : (pid_t)pid;
 }
 
-/* "<generation>\n"; anything else acknowledges nothing. */
-static uint64_t read_generation(int fd)
+/* Lines of one decimal each; returns how many of them there are. */
+static int read_decimals(int fd, uint64_t *values, int count)
 {
-	char text[24];
+	char text[64];
 	ssize_t length = pread(fd, text, sizeof text - 1, 0);
-	unsigned long long generation;
-	char *end;
+	const char *at = text;
 
-	if (length <= 0)
-		return 0;
-	text[length] = '\0';
-	if (text[0] < '0' || text[0] > '9')
-		return 0;
-	errno = 0;
-	generation = strtoull(text, &end, 10);
-	return errno || *end != '\n' ? 0 : generation;
+	text[length > 0 ? length : 0] = '\0';
+	for (int i = 0; i < count; i++) {
+		char *end;
+
+		if (*at < '0' || *at > '9')
+			return i;
+		errno = 0;
+		values[i] = strtoull(at, &end, 10);
+		if (errno || *end != '\n')
+			return i;
+		at = end + 1;
+	}
+	return count;
 }
 
 static bool is_young(const struct stat *st)
@@ -68,7 +72,9 @@ static enum holder look(int fd, struct virtflex_runtime *runtime)
 	/* Our namespace's number, where it has one for the process. */
 	if (held.l_pid > 0)
 		runtime->pid = held.l_pid;
-	runtime->generation = read_generation(fd);
+	/* Anything but a generation acknowledges nothing. */
+	if (read_decimals(fd, &runtime->generation, 1) < 1)
+		runtime->generation = 0;
 	return LIVING;
 }
 
@@ -82,16 +88,30 @@ static void bury(int directory, const char *name, int fd)
 		unlinkat(directory, name, 0);
 }
 
+static void read_published(struct virtflex_runtimes *runtimes, int directory)
+{
+	int fd = openat(directory, "generation", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	uint64_t values[2];
+
+	if (fd < 0)
+		return;
+	if (read_decimals(fd, values, 2) == 2) {
+		runtimes->published.generation = values[0];
+		runtimes->published.ns = values[1];
+	}
+	close(fd);
+}
+
 int virtflex_registry_scan(struct virtflex_runtimes *runtimes, const char *directory)
 {
 	struct dirent *entry;
 	unsigned seen = 0;
 	DIR *dir = opendir(directory);
 
-	runtimes->count = 0;
-	runtimes->pending = false;
+	*runtimes = (struct virtflex_runtimes){ 0 };
 	if (!dir)
 		return -errno;
+	read_published(runtimes, dirfd(dir));
 	while (seen < VIRTFLEX_MAX_RUNTIMES && (entry = readdir(dir))) {
 		struct virtflex_runtime runtime = { .pid = pid_of(entry->d_name) };
 		int fd;

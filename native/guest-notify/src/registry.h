@@ -27,6 +27,10 @@ struct virtflex_runtime {
 struct virtflex_runtimes {
 	size_t count;
 	bool pending; /* a file was left for its grace: look again after it */
+	struct {      /* as P.d/generation says; 0: it says nothing */
+		uint64_t generation;
+		uint64_t ns; /* CLOCK_MONOTONIC */
+	} published;
 	struct virtflex_runtime runtime[VIRTFLEX_MAX_RUNTIMES];
 };
 

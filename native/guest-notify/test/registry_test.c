@@ -132,6 +132,26 @@ static void lists_the_living(void)
 	}
 }
 
+static void knows_the_publication(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t generation, ns;
+	} cases[] = {
+		{ "7\n1234\n", 7, 1234 },
+		{ "7\n", 0, 0 },
+		{ "", 0, 0 },
+		{ "7\nx\n", 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		make("generation", cases[i].text);
+		CHECK(virtflex_registry_scan(&runtimes, scratch) == 0);
+		CHECK(runtimes.published.generation == cases[i].generation);
+		CHECK(runtimes.published.ns == cases[i].ns);
+	}
+}
+
 static void leaves_the_rest(void)
 {
 	static const char *const others[] = { "generation", "generation.new", "0", "007", "-3", "12x",
@@ -190,6 +210,7 @@ int main(void)
 	scratch_make();
 	CHECK(virtflex_registry_scan(&runtimes, "/nowhere") == -ENOENT);
 	lists_the_living();
+	knows_the_publication();
 	leaves_the_rest();
 	is_bounded();
 	return 0;

@@ -18,8 +18,8 @@ export interface Runtime {
   /** Last acknowledged; 0: none yet. */
   readonly generation: bigint;
   /**
-   * Milliseconds from when the generation was seen published to when it was seen
-   * acknowledged; undefined for one that was there before anybody looked.
+   * Milliseconds from the generation's publication to when its acknowledgement
+   * was seen; undefined if that was there before anybody looked.
    */
   readonly adaptedMs: number | undefined;
 }
@@ -42,7 +42,7 @@ export class RuntimeRegistry extends Context.Service<
   {
     /** Looks now. */
     readonly registered: Effect.Effect<Registered, PageError>;
-    /** What is, and then each change, the last of those that came too fast. Sleeps in between. */
+    /** What is now, and then each change. Sleeps in between. */
     readonly changes: Stream.Stream<Registered, PageError>;
   }
 >()("@virtflex/guest-notify/RuntimeRegistry") {
@@ -63,8 +63,6 @@ export class RuntimeRegistry extends Context.Service<
         const exclusive = yield* Semaphore.make(1);
         const start = { generation: page.generation(), runtimes: [] };
         const known = yield* SubscriptionRef.make<Registered>(start);
-        /** When the generation was seen, in nanoseconds; undefined: it was there already. */
-        let published: bigint | undefined;
 
         /** Looks, keeps what is new, and answers whether a file has to be looked at again. */
         const scan = Effect.gen(function* () {
@@ -74,16 +72,14 @@ export class RuntimeRegistry extends Context.Service<
           }));
           const now = yield* Clock.monotonicTimeNanos;
           const before = yield* SubscriptionRef.get(known);
-          if (generation !== before.generation) published = now;
           const runtimes = found.runtimes
             .map((runtime): Runtime => {
               const was = before.runtimes.find(({ pid }) => pid === runtime.pid);
               if (was?.generation === runtime.generation) return was;
-              const seen = published !== undefined && runtime.generation === generation;
-              return {
-                ...runtime,
-                adaptedMs: seen ? Number(now - (published ?? now)) / 1e6 : undefined,
-              };
+              // Seen at the moment, unless this is the first look at it.
+              const timely = was !== undefined && runtime.generation === found.published.generation;
+              const adaptedMs = timely ? Number(now - found.published.nanos) / 1e6 : undefined;
+              return { ...runtime, adaptedMs };
             })
             .sort((a, b) => a.pid - b.pid);
           const same =
@@ -104,7 +100,10 @@ export class RuntimeRegistry extends Context.Service<
         );
         return RuntimeRegistry.of({
           registered: Effect.andThen(scan, SubscriptionRef.get(known)),
-          changes: Stream.merge(SubscriptionRef.changes(known), scans),
+          // Never what was known of old: who waits for all to adapt would miss a newcomer.
+          changes: Stream.unwrap(
+            Effect.as(scan, Stream.merge(SubscriptionRef.changes(known), scans)),
+          ),
         });
       }),
     );

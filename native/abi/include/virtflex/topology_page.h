@@ -33,7 +33,8 @@
  *                    process: the publisher unlinks it.
  *   P.d/generation   rewritten by the publisher (write, then rename) after each
  *                    new generation: what a waiter watches by inotify, as
- *                    stores to a mapping raise no event.
+ *                    stores to a mapping raise no event.  Two decimal lines: the
+ *                    generation, and CLOCK_MONOTONIC in ns when it was published.
  */
 #ifndef VIRTFLEX_TOPOLOGY_PAGE_H
 #define VIRTFLEX_TOPOLOGY_PAGE_H

@@ -34,6 +34,7 @@ interface Native {
   readonly Waiter: new (source: string | number, callback: (gone: boolean) => void) => NativeWaiter;
   readonly scanRuntimes: (directory: string) => {
     readonly pending: boolean;
+    readonly published: { readonly generation: bigint; readonly nanos: bigint };
     readonly runtimes: ReadonlyArray<{ readonly pid: number; readonly generation: bigint }>;
   };
   /** Offsets, sizes and values of topology_page.h, as the compiler has them. */
