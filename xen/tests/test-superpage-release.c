@@ -406,25 +406,29 @@ static void test_destroy(void)
 	start("destroying the domain meanwhile");
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		uint32_t domid = domain_create(NR * SUPERPAGE_PAGES);
-		pid_t child = fork();
+		int status, went_round[2];
+		pid_t child;
+		char c;
 
+		if (pipe(went_round))
+			err(2, "pipe");
+		child = fork();
 		if (child < 0)
 			err(2, "fork");
 		if (!child) {
-			unsigned long n = 0;
-
 			harness_open();
 			while (populate(domid, BASE, SUPERPAGE_ORDER, NR, NODE) == NR && release(domid, BASE, SUPERPAGE_ORDER, NR) == NR)
-				n++;
-			_exit(n ? 0 : 1);
+				if (write(went_round[1], "", 1) != 1)
+					_exit(1);
+			_exit(0);
 		}
-		usleep(300000);
+		close(went_round[1]);
+		CHECK(read(went_round[0], &c, 1) == 1, "the other process never did a round");
 		domain_destroy(domid);
-		int status;
-
 		if (waitpid(child, &status, 0) != child)
 			err(2, "waitpid");
-		CHECK(WIFEXITED(status) && !WEXITSTATUS(status), "the other process did no round");
+		CHECK(WIFEXITED(status) && !WEXITSTATUS(status), "the other process failed");
+		close(went_round[0]);
 		CHECK_EQ(domain_pages(domid), -1);
 	}
 }
