@@ -2,7 +2,7 @@
  * `npm run lab:patches`: shows that each of the two libxl patches is needed. Boots a lab and creates the same vNUMA guest with Xen's
  * libraries built with both patches, with the first alone and with the second alone; each must fare as the patches' headers say.
  *
- * What overruns a heap buffer need not crash: glibc's checking malloc sees to it that it does.
+ * With VIRTFLEX_LAB set, the lab of that name is used, and stays. What overruns a heap buffer need not crash: glibc's checking malloc sees to it that it does.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import * as Lab from "./Lab.ts";
 import * as Shape from "./Shape.ts";
 import * as Stage from "./Stage.ts";
 import { xenLibsOf } from "./stages.ts";
+import { labVariable } from "./Testing.ts";
 
 const say = (line: string) => Effect.sync(() => console.log(`lab: ${line}`));
 
@@ -53,16 +54,19 @@ const program = Effect.scoped(
     const shape = yield* Shape.make({});
     const report = ({ stage, event, seconds }: Stage.Progress) =>
       event === "cached" ? Effect.void : say(`${stage}: ${event} (${seconds.toFixed(0)} s)`);
-    const lab = yield* Lab.up({
-      name: `patches-${String(process.pid)}`,
-      shape,
-      flavour: { xen: "release" },
-      accelerator: "auto",
-      report: say,
-    });
+    const shared = process.env[labVariable];
+    const lab =
+      shared !== undefined
+        ? yield* Lab.attach(shared)
+        : yield* Lab.up({
+            name: `patches-${String(process.pid)}`,
+            shape,
+            flavour: { xen: "release" },
+            accelerator: "auto",
+            report: say,
+          });
     // Brings kernel and root file system into dom0 as well.
-    yield* lab.createGuest();
-    yield* lab.dom0.check(`xl destroy ${Lab.defaultGuest}`);
+    if (shared === undefined) yield* lab.createGuest();
     const { text } = GuestConfig.standard(shape, "patched");
     yield* lab.dom0.push(Buffer.from(text), "/tmp/patched.cfg");
 
@@ -79,7 +83,7 @@ const program = Effect.scoped(
         `LD_LIBRARY_PATH=${folder} LD_PRELOAD=libc_malloc_debug.so.0 MALLOC_CHECK_=3 xl -vvv create -p /tmp/patched.cfg`,
         { timeout: "5 minutes" },
       );
-      yield* lab.dom0.run("xl destroy patched");
+      yield* lab.dom0.run("xl destroy patched", { timeout: "5 minutes" });
       const output = `${stdout.toString()}${stderr.toString()}`;
       const held = good(status, output);
       if (!held) failed += 1;
