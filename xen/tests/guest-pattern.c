@@ -8,7 +8,6 @@
  *
  * Prints passes, wrong words, falls, and the longest time that one page took. The status is 0 if nothing was wrong and each thread made a pass.
  */
-#define _GNU_SOURCE
 #include <err.h>
 #include <pthread.h>
 #include <sched.h>
