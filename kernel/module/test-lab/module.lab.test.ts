@@ -183,8 +183,8 @@ describe("virtflex.ko", () => {
           ),
           { until: ({ xenMiB }) => xenMiB === mib },
         );
-      yield* lab.dom0.check(`xl mem-set vf-stock ${String(before.xenMiB - 8)}`);
-      yield* memory(before.xenMiB - 8);
+      yield* lab.dom0.check(`xl mem-set vf-stock ${String(before.xenMiB - 1)}`);
+      yield* memory(before.xenMiB - 1);
       expect(yield* g.ask("shrink", using(0, 1, 2))).toBe("done");
       expect(yield* g.ask("expand", using(0, 1, 2, 3))).toBe("done");
       yield* lab.dom0.check(`xl mem-set vf-stock ${String(before.xenMiB)}`);
