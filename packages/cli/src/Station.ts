@@ -32,8 +32,12 @@ const runAgent = Effect.fnUntraced(function* (socket: string, { domain, distance
     stderr: "inherit",
     forceKillAfter: "2 seconds",
   });
-  const status = yield* agent.exitCode;
-  yield* say(`The guest side of domain ${domain} ended (${status}); it is started again`);
+  const how = yield* agent.exitCode.pipe(
+    Effect.map((status) => `ended with status ${status}`),
+    // A signal is no exit code.
+    Effect.catch(({ message }) => Effect.succeed(`ended: ${message}`)),
+  );
+  yield* say(`The guest side of domain ${domain} ${how}; it is started again`);
 }, Effect.scoped);
 
 /** Waits until the guest says that it understands the contract. */

@@ -17,6 +17,14 @@ const { version } = createRequire(import.meta.url)("../package.json") as { versi
 /** 128 + SIGINT, as shells have it. */
 const interrupted = 130;
 
+/** A command may have set the code itself, as `run` does for its program. */
+const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
+  if (Exit.isSuccess(exit)) return Number(process.exitCode ?? exitCode.done);
+  return Cause.hasInterruptsOnly(exit.cause)
+    ? Number(process.exitCode ?? interrupted)
+    : exitCodeOf(Cause.squash(exit.cause));
+};
+
 NodeRuntime.runMain(
   Command.run(virtflex, { version }).pipe(
     Effect.tapCause(report),
@@ -27,11 +35,7 @@ NodeRuntime.runMain(
   {
     disableErrorReporting: true,
     teardown: (exit, onExit) => {
-      if (Exit.isSuccess(exit)) return onExit(Number(process.exitCode ?? exitCode.done));
-      if (Cause.hasInterruptsOnly(exit.cause)) {
-        return onExit(Number(process.exitCode ?? interrupted));
-      }
-      onExit(exitCodeOf(Cause.squash(exit.cause)));
+      onExit(codeOf(exit));
     },
   },
 );

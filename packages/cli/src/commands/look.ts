@@ -2,7 +2,13 @@
  * `virtflex list | show | status | watch`: looking, without touching.
  */
 import { type GuestReport, survey, type SurveyedGuest } from "@virtflex/pipeline";
-import { drawTerminal, formatBytes, NumaKeys, type Topology } from "@virtflex/topo-model";
+import {
+  drawTerminal,
+  formatBytes,
+  type Guest,
+  NumaKeys,
+  type Topology,
+} from "@virtflex/topo-model";
 import { XenStore } from "@virtflex/xen-control";
 import { Effect, Option, Stream } from "effect";
 import { Argument, Command } from "effect/cli";
@@ -12,7 +18,7 @@ import { findGuest } from "../Domains.ts";
 import { print, printLine, table } from "../Output.ts";
 import { stdoutHasColor } from "../Screen.ts";
 
-const onlineOf = <A extends { readonly desired: string }>(vnodes: ReadonlyArray<A>) =>
+const onlineOf = (vnodes: Guest["vnodes"]) =>
   vnodes.filter(({ desired }) => desired === "online").length;
 
 const list = Command.make(
