@@ -2,7 +2,7 @@
  * A guest's surroundings that nobody owns: its tree of xenstore, its balloon, a
  * page and runtimes. It outlives the agents that are started on it.
  */
-import { DomainId, NumaKeys, type VnodeId } from "@virtflex/topo-model";
+import { NumaKeys, type VnodeId } from "@virtflex/topo-model";
 import { Effect, Layer, Stream, SubscriptionRef } from "effect";
 import {
   Balloon,
@@ -20,8 +20,6 @@ import {
 export const gib = 1024 ** 3;
 export const lowBytes = 64 * 1024 ** 2;
 const { path } = NumaKeys;
-
-const domain = DomainId.make(1);
 
 class Killed extends Error {
   readonly code = "TEST_KILLED";
