@@ -68,7 +68,7 @@ export const collect = Effect.fn("Payload.collect")(function* (release: string) 
     existing(gomp === undefined ? undefined : join(gomp, "libgomp.so.1")),
     "opt/virtflex/lib",
   );
-  const ompt = elfs(join(workspace, "native", "ompt", "build", "release"));
+  const ompt = elfs(join(workspace, "native", "ompt", "build"));
   add(
     "libvirtflex-ompt",
     ompt.filter((file) => file.endsWith(".so")),
