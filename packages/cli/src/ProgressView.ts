@@ -4,7 +4,6 @@
  */
 import type { Step } from "@virtflex/topo-model";
 import type { OnProgress, Progress } from "@virtflex/pipeline";
-import { Effect } from "effect";
 import { bar, dim, green, red, say, sketch, yellow } from "./Screen.ts";
 import { stepText } from "./StepText.ts";
 
