@@ -8,7 +8,7 @@
  *
  * @since 0.1.0
  */
-import { NodeSocket } from "@effect/platform-node";
+import * as NodeSocket from "@effect/platform-node/NodeSocket";
 import { DomainId } from "@virtflex/topo-model";
 import { Context, Effect, Layer, Pull, Schedule, type Scope, Stream } from "effect";
 import { RpcClient, RpcClientError, RpcSerialization } from "effect/rpc";

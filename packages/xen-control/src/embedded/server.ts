@@ -7,7 +7,9 @@
  *
  * @since 0.1.0
  */
-import { NodeFileSystem, NodeSocket, NodeSocketServer } from "@effect/platform-node";
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem";
+import * as NodeSocket from "@effect/platform-node/NodeSocket";
+import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer";
 import { Effect, FileSystem, Layer, Option, Schema, type Scope } from "effect";
 import { RpcSerialization, RpcServer } from "effect/rpc";
 import { Socket, SocketServer } from "effect/socket";
