@@ -1,41 +1,9 @@
 #!/usr/bin/env node
 /**
- * Runs the command and ends the process with its documented code.
- *
- * @since 0.1.0
+ * Starts the command, from compiled code where there is some: most of what a
+ * short command costs is loading it.
  */
-import { NodeRuntime, NodeServices } from "@effect/platform-node";
-import { Cause, Effect, Exit, Layer, Logger } from "effect";
-import { Command } from "effect/cli";
-import { createRequire } from "node:module";
-import { virtflex } from "./Cli.ts";
-import { exitCode, exitCodeOf } from "./ExitCode.ts";
-import { presenterLayer, report } from "./Report.ts";
+import { enableCompileCache } from "node:module";
 
-const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
-
-/** 128 + SIGINT, as shells have it. */
-const interrupted = 130;
-
-/** A command may have set the code itself, as `run` does for its program. */
-const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
-  if (Exit.isSuccess(exit)) return Number(process.exitCode ?? exitCode.done);
-  return Cause.hasInterruptsOnly(exit.cause)
-    ? Number(process.exitCode ?? interrupted)
-    : exitCodeOf(Cause.squash(exit.cause));
-};
-
-NodeRuntime.runMain(
-  Command.run(virtflex, { version }).pipe(
-    Effect.tapCause(report),
-    Effect.provide(
-      Layer.mergeAll(NodeServices.layer, presenterLayer, Layer.succeed(Logger.LogToStderr, true)),
-    ),
-  ),
-  {
-    disableErrorReporting: true,
-    teardown: (exit, onExit) => {
-      onExit(codeOf(exit));
-    },
-  },
-);
+enableCompileCache();
+await import("./Program.ts");

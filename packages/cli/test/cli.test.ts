@@ -11,7 +11,7 @@ import {
   virtflex,
 } from "./support.ts";
 
-const limit = 120_000;
+const limit = 240_000;
 afterEach(cleanUp, limit);
 
 const epyc = fixture("epyc-7551p-4x16-guest-4x14");
@@ -108,7 +108,7 @@ test(
   "an operator's round on an embedded host",
   async () => {
     const { socket } = await serveEmbedded();
-    const on = (...args: ReadonlyArray<string>) => run(...args, "--socket", socket);
+    const on = (...args: ReadonlyArray<string>) => run("--socket", socket, ...args);
     const listed = await on("list", "--json");
     expect(JSON.parse(listed.stdout)).toMatchObject([
       { domain: 1, name: "laptop", state: "running", aware: true },

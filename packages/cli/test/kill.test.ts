@@ -27,7 +27,7 @@ import {
   virtflex,
 } from "./support.ts";
 
-const limit = 120_000;
+const limit = 240_000;
 afterEach(cleanUp, limit);
 
 const domain = DomainId.make(1);

@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 
 export const repository = fileURLToPath(new URL("../../../", import.meta.url));
 const program = join(repository, "packages/cli/dist/main.js");
+/** Node's usual place, also for those that get a temporary directory of their own. */
+const compileCache = join(tmpdir(), "node-compile-cache");
 export const fixture = (name: string) =>
   join(repository, `packages/topo-model/fixtures/${name}.json`);
 
@@ -49,7 +51,7 @@ export const start = (
   env: NodeJS.ProcessEnv = {},
 ): Started => {
   const child = spawn(command, args, {
-    env: { ...process.env, VIRTFLEX_EMBEDDED: "", ...env },
+    env: { ...process.env, VIRTFLEX_EMBEDDED: "", NODE_COMPILE_CACHE: compileCache, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { NodeStream } from "@effect/platform-node";
+import * as NodeStream from "@effect/platform-node/NodeStream";
 import { Context, Deferred, Duration, Effect, FileSystem, Layer, type Scope, Stream } from "effect";
 import { ChildProcessSpawner } from "effect/process";
 import { spawn } from "node:child_process";
