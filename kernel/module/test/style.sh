@@ -6,6 +6,7 @@
 # CAMELCASE: names such as __SetPageOffline are the kernel's, which checkpatch
 # knows only inside a kernel tree. MACRO_ARG_REUSE: an iterator does.
 set -eu
+export LC_ALL=C
 here=$(cd "$(dirname "$0")/.." && pwd)
 
 checkpatch=${CHECKPATCH:-}
@@ -32,7 +33,7 @@ fi
 cd "$here"
 for file in ./*.c ./*.h; do
 	"$checkpatch" --no-tree --strict --quiet --ignore CAMELCASE,MACRO_ARG_REUSE \
-		-f "$file" 2>&1 | grep -v -e 'Use of uninitialized value $root' -e "find: '\?‘\?/include" || true
+		-f "$file" 2>&1 | grep -v -e 'Use of uninitialized value $root' -e "^find: '/include'" || true
 done >"${TMPDIR:-/tmp}/checkpatch.$$"
 trap 'rm -f "${TMPDIR:-/tmp}/checkpatch.$$"' EXIT
 if [ -s "${TMPDIR:-/tmp}/checkpatch.$$" ]; then

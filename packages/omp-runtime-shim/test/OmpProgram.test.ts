@@ -113,8 +113,9 @@ describe("a program that is launched", () => {
     const pid = await new Promise<number>((resolve) => {
       launcher.stdout.once("data", (text: Buffer) => resolve(Number(text.toString())));
     });
-    expect(lives(pid)).toBe(true);
+    const lived = lives(pid);
     launcher.kill("SIGKILL");
+    expect(lived).toBe(true);
     expect(await eventuallyGone(pid)).toBe(true);
   });
 });

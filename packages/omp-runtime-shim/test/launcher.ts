@@ -9,7 +9,8 @@ await Effect.runPromise(
   Effect.gen(function* () {
     const { launch } = yield* OmpProgram;
     const { pid } = yield* launch({ program, args, stdio: "pipe" });
-    yield* Console.log(pid);
+    // As text: a number would be coloured where FORCE_COLOR is set.
+    yield* Console.log(String(pid));
     yield* Effect.never;
   }).pipe(Effect.scoped, Effect.provide(OmpProgram.layer), Effect.provide(NodeServices.layer)),
 );
