@@ -51,7 +51,14 @@ export const start = (
   env: NodeJS.ProcessEnv = {},
 ): Started => {
   const child = spawn(command, args, {
-    env: { ...process.env, VIRTFLEX_EMBEDDED: "", NODE_COMPILE_CACHE: compileCache, ...env },
+    // Nx sets FORCE_COLOR, about which Node warns on stderr where a test sets NO_COLOR.
+    env: {
+      ...process.env,
+      FORCE_COLOR: undefined,
+      VIRTFLEX_EMBEDDED: "",
+      NODE_COMPILE_CACHE: compileCache,
+      ...env,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";
