@@ -33,6 +33,9 @@ export interface GuestStatus {
   readonly nodes: ReadonlyMap<number, NumaKeys.NodeStatus>;
 }
 
+/** The store may be a process away: what need not wait does not. */
+const atOnce = { concurrency: "unbounded" } as const;
+
 const readStatus = Effect.fnUntraced(function* (
   domain: DomainId,
   request: number,
@@ -42,16 +45,26 @@ const readStatus = Effect.fnUntraced(function* (
     readKey(domain, key, parse);
   // The state first: the guest writes it last, so the rest is not older.
   const state = yield* read(path.state, NumaKeys.parseState);
-  const nodes = new Map<number, NumaKeys.NodeStatus>();
-  for (const vnode of vnodes) {
-    const node = yield* read(path.nodeStatus(vnode), NumaKeys.parseNodeStatus);
-    if (node !== undefined) nodes.set(vnode, node);
-  }
+  const [generation, nodes, runtimes] = yield* Effect.all(
+    [
+      read(path.generation, NumaKeys.parseGeneration),
+      Effect.forEach(
+        vnodes,
+        (vnode) =>
+          Effect.map(read(path.nodeStatus(vnode), NumaKeys.parseNodeStatus), (node) =>
+            node === undefined ? [] : [[vnode, node] as const],
+          ),
+        atOnce,
+      ),
+      read(path.runtimes, NumaKeys.parseRuntimes),
+    ],
+    atOnce,
+  );
   return {
     status: state?.id === request ? state : undefined,
-    generation: yield* read(path.generation, NumaKeys.parseGeneration),
-    runtimes: yield* read(path.runtimes, NumaKeys.parseRuntimes),
-    nodes,
+    generation,
+    runtimes,
+    nodes: new Map(nodes.flat()),
   } satisfies GuestStatus;
 });
 
@@ -77,12 +90,13 @@ const namingTheGone = <A, E, R>(effect: Effect.Effect<A, E, R>, { domain }: Requ
 const writeVnodes = Effect.fnUntraced(function* (store: XenStoreOps, step: RequestStep) {
   // Without this a write would bring back the directory of a domain that is gone.
   yield* store.read(at(step.domain, path.version));
-  for (const { vnode, pnode, targetBytes, desired } of step.vnodes) {
-    const write = (key: string, value: string) => store.write(at(step.domain, key), value);
-    yield* write(path.pnode(vnode), NumaKeys.printPnode(pnode.to));
-    yield* write(path.target(vnode), NumaKeys.printKib(targetBytes.to));
-    yield* write(path.desired(vnode), desired.to);
-  }
+  const write = (key: string, value: string) => store.write(at(step.domain, key), value);
+  const writes = step.vnodes.flatMap(({ vnode, pnode, targetBytes, desired }) => [
+    write(path.pnode(vnode), NumaKeys.printPnode(pnode.to)),
+    write(path.target(vnode), NumaKeys.printKib(targetBytes.to)),
+    write(path.desired(vnode), desired.to),
+  ]);
+  yield* Effect.all(writes, { ...atOnce, discard: true });
 });
 
 const clampDeadline = (ms: number) => Math.min(Math.max(1, Math.ceil(ms)), NumaKeys.maxDeadlineMs);
@@ -93,8 +107,10 @@ const submit = Effect.fn("Request.submit")(function* (step: RequestStep, deadlin
   const key = at(step.domain, path.request);
   return yield* store.transaction(
     Effect.fnUntraced(function* (transaction) {
-      yield* writeVnodes(transaction, step);
-      const last = yield* parseOptional(transaction, key, NumaKeys.parseRequest);
+      const [last] = yield* Effect.all(
+        [parseOptional(transaction, key, NumaKeys.parseRequest), writeVnodes(transaction, step)],
+        atOnce,
+      );
       const id = (last?.id ?? 0) + 1;
       const request = { id, op: step.op.to, deadlineMs: clampDeadline(deadlineMs) };
       yield* transaction.write(key, NumaKeys.printRequest(request));
@@ -118,6 +134,8 @@ const ended = Effect.fn("Request.ended")(function* <E, R>(
     store.watch(at(domain, path.status)),
     store.watch("@releaseDomain"),
   ).pipe(
+    // What there is now says all that the events before it did.
+    Stream.buffer({ capacity: 1, strategy: "sliding" }),
     // A guest that writes without end costs the host this much and no more.
     Stream.throttle({
       cost: (events) => events.length,
