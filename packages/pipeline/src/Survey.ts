@@ -56,6 +56,18 @@ const surveyVnode = Effect.fnUntraced(function* (
   return { vnode, status };
 });
 
+/** No more on a pnode than the hypervisor sees there, where it can tell: a guest may say anything. */
+const capped = (vnodes: ReadonlyArray<Vnode>, { residentBytes }: DomainInfo) => {
+  const left = new Map(residentBytes.map(({ pnode, bytes }) => [pnode, bytes]));
+  return vnodes.map((vnode): Vnode => {
+    const resident = left.get(vnode.pnode);
+    if (resident === undefined) return vnode;
+    const actualBytes = Math.min(vnode.actualBytes, resident);
+    left.set(vnode.pnode, resident - actualBytes);
+    return { ...vnode, actualBytes };
+  });
+};
+
 const surveyGuest = Effect.fnUntraced(function* (info: DomainInfo) {
   const { domain, name, vcpus, distances, limitBytes } = info;
   const parts = yield* Effect.forEach(info.vnuma, (vnode) => surveyVnode(info, vnode));
@@ -69,7 +81,10 @@ const surveyGuest = Effect.fnUntraced(function* (info: DomainInfo) {
       parts.flatMap(({ vnode, status }) => (status === undefined ? [] : [[vnode.id, status]])),
     ),
   };
-  const vnodes = parts.map(({ vnode }) => vnode);
+  const vnodes = capped(
+    parts.map(({ vnode }) => vnode),
+    info,
+  );
   const guest: Guest = { domain, name, vnodes, vcpus, distances, limitBytes };
   return { guest, state: info.state, memoryBytes: info.memoryBytes, report };
 });
@@ -79,7 +94,8 @@ const surveyGuest = Effect.fnUntraced(function* (info: DomainInfo) {
  *
  * A vnode whose keys are not there has its capacity as its target and is
  * wanted online when one of its vCPUs is; one whose guest says nothing readable,
- * or more than the capacity, has what is wanted.
+ * or more than the capacity, has what is wanted; and none has more than the
+ * hypervisor sees on its pnode.
  *
  * @since 0.1.0
  */

@@ -1,7 +1,8 @@
 /**
  * `virtflex embedded serve`: a host to try every command on, without a Xen.
  */
-import { laptopConfig } from "@virtflex/xen-control/embedded";
+import type { PnodeId, Topology } from "@virtflex/topo-model";
+import { type EmbeddedConfig, laptopConfig } from "@virtflex/xen-control/embedded";
 import { Effect, Option } from "effect";
 import { Command, Flag } from "effect/cli";
 import { embeddedSocket } from "../Connect.ts";
@@ -10,6 +11,18 @@ import { topologyPage } from "../Paths.ts";
 import { readTopology } from "../Planning.ts";
 import { say } from "../Screen.ts";
 import { openStation } from "../Station.ts";
+
+/** A topology says what is free beside its guests; an embedded host builds them from what is free. */
+const unbuilt = ({ host, guests }: Topology): EmbeddedConfig => {
+  const vnodes = guests.flatMap((guest) => guest.vnodes);
+  const heldOn = (pnode: PnodeId) =>
+    vnodes.reduce((sum, vnode) => sum + (vnode.pnode === pnode ? vnode.actualBytes : 0), 0);
+  const pnodes = host.pnodes.map((pnode) => ({
+    ...pnode,
+    freeBytes: pnode.freeBytes + heldOn(pnode.id),
+  }));
+  return { host: { ...host, pnodes }, guests };
+};
 
 const serve = Command.make(
   "serve",
@@ -22,7 +35,7 @@ const serve = Command.make(
   },
   Effect.fnUntraced(function* ({ topology }) {
     const config = Option.isSome(topology)
-      ? yield* readTopology(topology.value)
+      ? unbuilt(yield* readTopology(topology.value))
       : laptopConfig(yield* allowedCpus);
     const socket = yield* embeddedSocket;
     yield* openStation(config, socket);
