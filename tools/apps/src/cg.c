@@ -5,7 +5,6 @@
  * inverse power iteration, each step of it 25 iterations of conjugate gradient.
  */
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -111,16 +110,6 @@ static double power_iteration(const struct cg_matrix *a, const struct cg_vectors
 	return zeta;
 }
 
-static int team_size(void)
-{
-	int threads = 0;
-
-#pragma omp parallel
-#pragma omp single
-	threads = omp_get_num_threads();
-	return threads;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct program_option own = { "--class", "S|W|A", "size (default S)",
@@ -144,7 +133,7 @@ int main(int argc, char **argv)
 		bool verified = fabs(zeta - class->zeta) <= TOLERANCE;
 
 		printf("repetition=%lu zeta=%.13f verified=%s threads=%d seconds=%.6f\n", run.done,
-		       zeta, verified ? "yes" : "no", team_size(), seconds);
+		       zeta, verified ? "yes" : "no", program_threads(), seconds);
 		fflush(stdout);
 		all_verified &= verified;
 	}

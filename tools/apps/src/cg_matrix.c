@@ -6,20 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nas_random.h"
 #include "program.h"
 
 #define RCOND 0.1
-
-/* The generator of the benchmarks: x <- 5^13 x mod 2^46, as a fraction. */
-#define SEED UINT64_C(314159265)
-#define MULTIPLIER UINT64_C(1220703125)
-#define MODULUS_BITS 46
-
-static double random_fraction(uint64_t *state)
-{
-	*state = *state * MULTIPLIER & ((UINT64_C(1) << MODULUS_BITS) - 1);
-	return ldexp((double)*state, -MODULUS_BITS);
-}
 
 struct sparse_vector {
 	int length;
@@ -51,8 +41,8 @@ static void random_vector(struct sparse_vector *vector, const struct cg_class *c
 		power *= 2;
 	vector->length = 0;
 	while (vector->length < class->nonzeros) {
-		double value = random_fraction(state);
-		int index = (int)(power * random_fraction(state));
+		double value = nas_random(state);
+		int index = (int)(power * nas_random(state));
 
 		if (index < class->order && find(vector, index) < 0)
 			append(vector, index, value);
@@ -117,12 +107,12 @@ struct cg_matrix cg_matrix_make(const struct cg_class *class)
 	size_t *start = program_memory(order + 1, sizeof *start);
 	size_t *filled = program_memory(order, sizeof *filled);
 	double weight = 1, ratio = pow(RCOND, 1.0 / class->order);
-	uint64_t state = SEED;
+	uint64_t state = NAS_RANDOM_SEED;
 	struct cg_matrix matrix;
 	struct term *term;
 
 	/* The benchmark draws one number before the matrix. */
-	random_fraction(&state);
+	nas_random(&state);
 	memset(start, 0, (order + 1) * sizeof *start);
 	for (size_t i = 0; i < order; i++) {
 		vector[i].index = indices + i * width;

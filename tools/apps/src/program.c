@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
+#include <omp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +100,16 @@ struct program_run program_options(int argc, char **argv, const char *about,
 		run.repetitions = 1;
 	run.started = program_now();
 	return run;
+}
+
+int program_threads(void)
+{
+	int threads = 0;
+
+#pragma omp parallel
+#pragma omp single
+	threads = omp_get_num_threads();
+	return threads;
 }
 
 bool program_goes_on(struct program_run *run)

@@ -38,6 +38,9 @@ struct program_run program_options(int argc, char **argv, const char *about,
 /* Whether to do another one; counts it. */
 bool program_goes_on(struct program_run *run);
 
+/* The size of a team that a parallel region gets now. */
+int program_threads(void);
+
 /* Memory, aligned for a cache line; ends the program (1) where there is none. */
 void *program_memory(size_t count, size_t size);
 
