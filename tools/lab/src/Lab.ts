@@ -152,6 +152,10 @@ const tail = (file: string, lines = 30): string =>
     ? readFileSync(file, "utf8").trimEnd().split("\n").slice(-lines).join("\n")
     : "(no log)";
 
+/** The ends of a guest's console and of Xen's: a guest that crashed early has left its only trace in the latter. */
+const guestTail = (console: string, xen: string): string =>
+  `the end of ${console}:\n${tail(console)}\nand of ${xen}:\n${tail(xen)}`;
+
 const say = (options: Options, line: string) => options.report?.(line) ?? Effect.void;
 
 /** Builds what the cache lacks of a flavour. @since 0.1.0 */
@@ -384,7 +388,7 @@ const labOf = (status: Status, dom0: Host): Lab => {
               what: name,
               log: consoleOf(name),
               tail: tail(consoleOf(name)),
-              message: `guest "${name}" did not boot: ${message}; the end of ${consoleOf(name)}:\n${tail(consoleOf(name))}`,
+              message: `guest "${name}" did not boot: ${message}; ${guestTail(consoleOf(name), status.serialLog)}`,
             }),
           ),
         ),
