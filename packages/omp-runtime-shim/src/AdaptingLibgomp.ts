@@ -10,6 +10,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RuntimeMissing } from "./LaunchError.ts";
 
+const missing = (detail: string) =>
+  new RuntimeMissing({ runtime: "libgomp", detail, remedy: "gcc-libgomp/build.sh" });
+
 /** Seen from packages/omp-runtime-shim/{src,dist}; absent where only the package was installed. */
 const buildScript = fileURLToPath(new URL("../../../gcc-libgomp/build.sh", import.meta.url));
 
@@ -18,7 +21,7 @@ const built = Effect.gen(function* () {
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner;
   return yield* spawner
     .string(ChildProcess.make("sh", [buildScript], { stdin: "ignore", stderr: "inherit" }))
-    .pipe(Effect.mapError(({ message }) => new RuntimeMissing({ detail: message })));
+    .pipe(Effect.mapError(({ message }) => missing(message)));
 }).pipe(Effect.map((text) => text.trim().split("\n").at(-1) ?? ""));
 
 /** The one in the cache that was built last. */
@@ -55,7 +58,7 @@ export const locateLibgomp = Effect.gen(function* () {
     .exists(`${directory}/libgomp.so.1`)
     .pipe(Effect.orElseSucceed(() => false));
   if (directory === "" || !isThere) {
-    return yield* new RuntimeMissing({ detail: "the cache has none" });
+    return yield* missing("the cache has none");
   }
   return directory;
 }).pipe(Effect.withSpan("locateLibgomp"));

@@ -17,7 +17,7 @@ import { Schema } from "effect";
  * | `privileged` | set-user-id or set-group-id: the loader ignores `LD_LIBRARY_PATH` for it |
  * | `static` | statically linked: its runtime, if it has one, is a part of it |
  * | `no-openmp` | it is linked with no OpenMP runtime |
- * | `unsupported-runtime` | its OpenMP runtime is not one that there is an adapting one for |
+ * | `tool-disabled` | it runs on LLVM's runtime, which adapts by a tool, and `OMP_TOOL` forbids tools |
  * | `unloadable` | its loader can't find one of its libraries |
  * | `shadowed` | its RPATH, or `LD_PRELOAD`, brings its own libgomp before the adapting one |
  * | `no-page` | the topology page is not there |
@@ -35,7 +35,7 @@ export const LaunchReason = Schema.Literals([
   "privileged",
   "static",
   "no-openmp",
-  "unsupported-runtime",
+  "tool-disabled",
   "unloadable",
   "shadowed",
   "no-page",
@@ -58,12 +58,14 @@ export class LaunchError extends Schema.TaggedError<LaunchError>()("LaunchError"
   }
 }
 
-/** There is no adapting libgomp, and none could be built. @since 0.1.0 */
+/** There is no adapting runtime, and none could be built. @since 0.1.0 */
 export class RuntimeMissing extends Schema.TaggedError<RuntimeMissing>()("RuntimeMissing", {
+  runtime: Schema.String,
   detail: Schema.String,
+  remedy: Schema.String,
 }) {
   readonly code = "RUNTIME_MISSING";
   override get message(): string {
-    return `There is no adapting libgomp: ${this.detail}. Build it: gcc-libgomp/build.sh`;
+    return `There is no adapting ${this.runtime}: ${this.detail}. Build it: ${this.remedy}`;
   }
 }

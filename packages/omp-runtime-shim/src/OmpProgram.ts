@@ -1,7 +1,7 @@
 /**
  * Starts an unmodified OpenMP program under the adapting runtime.
  *
- * Limits: libgomp only, and dynamically linked; a runtime that the program
+ * Limits: dynamically linked programs only; a runtime that the program
  * loads later by itself (dlopen) is not seen. If this process is killed, the
  * program is too, but not the processes that it may have started.
  *
@@ -13,8 +13,9 @@ import { ChildProcessSpawner } from "effect/process";
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { locateLibgomp } from "./AdaptingLibgomp.ts";
-import { check, findProgram } from "./internal/Inspect.ts";
+import { checkLibraries, findProgram, runtimeOf } from "./internal/Inspect.ts";
 import { LaunchError, type RuntimeMissing } from "./LaunchError.ts";
+import { locateOmptTool } from "./OmptTool.ts";
 
 /** @since 0.1.0 */
 export interface LaunchOptions {
@@ -42,7 +43,7 @@ export type ProgramExit =
 /** @since 0.1.0 */
 export interface RunningProgram {
   readonly pid: number;
-  /** Directory of the libgomp that it runs on. */
+  /** Directory of the libgomp that it runs on, or path of the OMPT tool that its libomp loads. */
   readonly runtime: string;
   readonly exit: Effect.Effect<ProgramExit>;
   /** Empty unless `stdio` is `pipe`. */
@@ -79,6 +80,29 @@ export class OmpProgram extends Context.Service<
   );
 }
 
+/** A list of paths with one before the others, of which there may be none. */
+const before = (first: string, ...others: ReadonlyArray<string | undefined>) =>
+  [first, ...others].filter((each) => each !== undefined && each !== "").join(":");
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const onLibgomp = (directory: string, given: Environment) => ({
+  LD_LIBRARY_PATH: before(directory, given["LD_LIBRARY_PATH"]),
+});
+
+/** Tools that were asked for already go on beside ours, which passes them every event. */
+const withTool = (tool: string, given: Environment) => ({
+  OMP_TOOL_LIBRARIES: tool,
+  ...(given["OMP_TOOL_LIBRARIES"] === undefined
+    ? {}
+    : {
+        VIRTFLEX_TOOL_LIBRARIES: before(
+          given["OMP_TOOL_LIBRARIES"],
+          given["VIRTFLEX_TOOL_LIBRARIES"],
+        ),
+      }),
+});
+
 const launch = Effect.fn("OmpProgram.launch")(function* (options: LaunchOptions) {
   const fs = yield* FileSystem.FileSystem;
   const { page, stdio } = options;
@@ -90,14 +114,17 @@ const launch = Effect.fn("OmpProgram.launch")(function* (options: LaunchOptions)
   if (page !== undefined && !(yield* Effect.orElseSucceed(fs.exists(page), () => false))) {
     return yield* refuse("no-page", `the topology page ${page} is not there`);
   }
-  const runtime = yield* locateLibgomp;
-  const path = given["LD_LIBRARY_PATH"];
+  const { kind, interpreter } = yield* runtimeOf(program, given);
+  if (kind === "libomp" && given["OMP_TOOL"] === "disabled") {
+    return yield* refuse("tool-disabled", "OMP_TOOL=disabled keeps its libomp from adapting");
+  }
+  const runtime = yield* kind === "libgomp" ? locateLibgomp : locateOmptTool;
   const env = {
     ...given,
-    LD_LIBRARY_PATH: path === undefined || path === "" ? runtime : `${runtime}:${path}`,
+    ...(kind === "libgomp" ? onLibgomp(runtime, given) : withTool(runtime, given)),
     ...(page === undefined ? {} : { VIRTFLEX_TOPOLOGY: resolve(page) }),
   };
-  yield* check(program, runtime, env);
+  yield* checkLibraries(program, interpreter, `${runtime}/libgomp.so.1`, env);
 
   const exit = yield* Deferred.make<ProgramExit>();
   const group = stdio === "pipe";

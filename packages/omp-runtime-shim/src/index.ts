@@ -6,6 +6,7 @@
 export { locateLibgomp } from "./AdaptingLibgomp.ts";
 export * from "./LaunchError.ts";
 export * from "./OmpProgram.ts";
+export { locateOmptTool } from "./OmptTool.ts";
 export {
   Acknowledgements,
   ProcessGone,

@@ -84,7 +84,6 @@ describe("a program that can't be started is refused with a code:", () => {
     ["set-user-id", "LAUNCH_PRIVILEGED"],
     ["static", "LAUNCH_STATIC"],
     ["serial", "LAUNCH_NO_OPENMP"],
-    ["with-libomp", "LAUNCH_UNSUPPORTED_RUNTIME"],
     ["lost", "LAUNCH_UNLOADABLE"],
     ["shadowed", "LAUNCH_SHADOWED"],
   ])("%s", async (name, code) => {
@@ -92,6 +91,12 @@ describe("a program that can't be started is refused with a code:", () => {
     expect(error).toBeInstanceOf(LaunchError);
     expect(error.code).toBe(code);
     expect(error.message).toContain(programs.at(name));
+  });
+
+  test("one on LLVM's runtime whose environment forbids tools", async () => {
+    const error = await launch(programs.at("team-on-libomp"), { OMP_TOOL: "disabled" });
+    expect(error.code).toBe("LAUNCH_TOOL_DISABLED");
+    expect(error.message).toContain("OMP_TOOL");
   });
 
   test("a name that PATH has not", async () => {

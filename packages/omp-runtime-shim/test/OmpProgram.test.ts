@@ -49,6 +49,18 @@ describe("a program that is launched", () => {
       }),
     ));
 
+  test("keeps the OMPT tools that were asked for beside the adapting one", () =>
+    run(
+      Effect.gen(function* () {
+        const env = { OMP_TOOL_LIBRARIES: "/other.so" };
+        const program = yield* launch({ program: programs.at("team-on-libomp"), env });
+        yield* Stream.runHead(lines(program));
+        const environment = readFileSync(`/proc/${program.pid}/environ`, "utf8").split("\0");
+        expect(environment).toContain(`OMP_TOOL_LIBRARIES=${program.runtime}`);
+        expect(environment).toContain("VIRTFLEX_TOOL_LIBRARIES=/other.so");
+      }),
+    ));
+
   test("keeps its environment, its libraries and its way to end", () =>
     run(
       Effect.gen(function* () {
@@ -120,19 +132,19 @@ describe("a program that is launched", () => {
   });
 });
 
-test(
-  "a program follows its page, and the watch tells how",
-  () =>
+test.each(["team", "team-on-libomp"])(
+  "%s follows its page, and the watch tells how",
+  (name) =>
     run(
       Effect.gen(function* () {
-        const page = programs.at("topology");
+        const page = programs.at(`topology-of-${name}`);
         const publisher = yield* Effect.acquireRelease(
           Effect.sync(() => new native.Publisher(page)),
           (open) => Effect.sync(() => open.close()),
         );
         publisher.publish(pageOf(true), 1n);
         const env = { OMP_NUM_THREADS: undefined, OMP_PROC_BIND: "close" };
-        const program = yield* launch({ program: programs.at("team"), page, env });
+        const program = yield* launch({ program: programs.at(name), page, env });
         const used = Effect.map(threadsOf(program.pid), (threads) =>
           [...new Set(threads.flatMap(({ allowedCpus }) => allowedCpus))].sort((a, b) => a - b),
         );

@@ -2,9 +2,9 @@
 import { NodeServices } from "@effect/platform-node";
 import { Effect } from "effect";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { copyFileSync, globSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { locateLibgomp } from "../src/index.ts";
 
@@ -12,6 +12,12 @@ const sources = fileURLToPath(new URL("./programs/", import.meta.url));
 
 /** Time for a machine that has to build libgomp first. */
 export const buildTimeout = 600_000;
+
+const llvmRuntime = (): string => {
+  const [found] = globSync("/usr/lib/llvm-*/lib/libomp.so.5").sort();
+  if (found === undefined) throw new Error("no libomp.so.5: apt-get install libomp-14-dev");
+  return found;
+};
 
 export const buildPrograms = async () => {
   await Effect.runPromise(locateLibgomp.pipe(Effect.provide(NodeServices.layer)));
@@ -35,13 +41,16 @@ export const buildPrograms = async () => {
   copyFileSync(libgompPath, at("own/libgomp.so.1"));
   cc("shadowed", "ends.c", "-fopenmp", "-Wl,--disable-new-dtags", `-Wl,-rpath,${at("own")}`);
 
-  // One that uses OpenMP through a library, one with LLVM's runtime, one that lacks a library.
+  // One that uses OpenMP through a library, one on LLVM's runtime, one that lacks a library.
   const shared = ["-shared", "-fPIC"];
   const rpath = `-Wl,-rpath,${directory}`;
   cc("libuser.so", "library.c", "-fopenmp", ...shared, "-Wl,-soname,libuser.so");
   cc("through-library", "caller.c", at("libuser.so"), rpath);
-  cc("libomp.so.5", "library.c", ...shared, "-Wl,-soname,libomp.so.5");
-  cc("with-libomp", "caller.c", at("libomp.so.5"), rpath);
+  // GCC's code runs on LLVM's runtime, which has libgomp's entry points.
+  const libomp = llvmRuntime();
+  cc("team.o", "team.c", "-fopenmp", "-c");
+  const onLibomp = [libomp, `-Wl,-rpath,${dirname(libomp)}`];
+  execFileSync("gcc", ["-o", at("team-on-libomp"), at("team.o"), ...onLibomp]);
   cc("liblost.so", "library.c", "-fopenmp", ...shared, "-Wl,-soname,liblost.so");
   cc("lost", "caller.c", "-fopenmp", "-Wl,--no-as-needed", at("liblost.so"), "-lgomp");
   execFileSync("rm", [at("liblost.so")]);

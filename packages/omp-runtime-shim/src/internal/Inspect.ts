@@ -1,13 +1,13 @@
-/** Whether a program can be started under the adapting libgomp, found out without running it. */
+/** Whether a program can be started under an adapting runtime, and which, found out without running it. */
 import { Effect, FileSystem, Stream } from "effect";
 import { ChildProcess, ChildProcessSpawner } from "effect/process";
 import { resolve as resolvePath } from "node:path";
 import { LaunchError, type LaunchReason } from "../LaunchError.ts";
 import * as Elf from "./Elf.ts";
 
-export const libgomp = "libgomp.so.1";
+const libgomp = "libgomp.so.1";
 /** LLVM's runtime and Intel's, by which the same file goes. */
-const otherRuntimes = ["libomp.so.5", "libomp.so", "libiomp5.so"];
+const llvmRuntimes = ["libomp.so.5", "libomp.so", "libiomp5.so"];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -73,15 +73,11 @@ const resolve = Effect.fn("resolve")(function* (
   return libraries;
 });
 
-/**
- * Checks that the program at `path`, in this environment, will run on the
- * libgomp of `directory`, which must be on its LD_LIBRARY_PATH.
- */
-export const check = Effect.fn("check")(function* (
-  path: string,
-  directory: string,
-  env: Environment,
-) {
+/** Which runtime a program uses; one that uses both is taken by its libgomp. */
+export type RuntimeKind = "libgomp" | "libomp";
+
+/** The runtime that the program at `path` uses in this environment. */
+export const runtimeOf = Effect.fn("runtimeOf")(function* (path: string, env: Environment) {
   const elf = yield* Elf.read(path).pipe(
     Effect.catchTag("PlatformError", ({ message }) => Effect.fail(refuse(path, "io", message))),
     Effect.catchTag("ElfRefused", ({ reason, detail }) =>
@@ -101,20 +97,33 @@ export const check = Effect.fn("check")(function* (
     );
   }
   const libraries = yield* resolve(path, elf.interpreter, env);
-  const loaded = libraries.get(libgomp);
-  if (loaded === undefined) {
-    const other = otherRuntimes.find((name) => libraries.has(name));
-    if (other !== undefined) {
-      const detail = `its OpenMP runtime is ${other}, and only libgomp adapts`;
-      return yield* refuse(path, "unsupported-runtime", detail);
-    }
-    return yield* libraries.has(libgomp) || elf.needed.includes(libgomp)
-      ? refuse(path, "unloadable", `${libgomp} is not found`)
-      : refuse(path, "no-openmp", "it is linked with no OpenMP runtime (gcc -fopenmp?)");
+  const uses = (name: string) => libraries.has(name) || elf.needed.includes(name);
+  const kind: RuntimeKind | undefined = uses(libgomp)
+    ? "libgomp"
+    : llvmRuntimes.some(uses)
+      ? "libomp"
+      : undefined;
+  if (kind === undefined) {
+    return yield* refuse(path, "no-openmp", "it is linked with no OpenMP runtime (gcc -fopenmp?)");
   }
+  return { kind, interpreter: elf.interpreter };
+});
+
+/**
+ * Checks that the program will find all of its libraries in this environment, and its libgomp, if it
+ * has one, at `expected`.
+ */
+export const checkLibraries = Effect.fn("checkLibraries")(function* (
+  path: string,
+  interpreter: string,
+  expected: string,
+  env: Environment,
+) {
+  const libraries = yield* resolve(path, interpreter, env);
   const lost = [...libraries].find(([, found]) => found === undefined);
   if (lost !== undefined) return yield* refuse(path, "unloadable", `${lost[0]} is not found`);
-  if (loaded !== `${directory}/${libgomp}`) {
+  const loaded = libraries.get(libgomp);
+  if (loaded !== undefined && loaded !== expected) {
     const detail = `it brings its own libgomp, ${loaded} (its RPATH?)`;
     return yield* refuse(path, "shadowed", detail);
   }
