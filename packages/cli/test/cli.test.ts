@@ -139,6 +139,32 @@ test(
 );
 
 test(
+  "watch tells of every guest until it is interrupted",
+  async () => {
+    const { socket } = await serveEmbedded();
+    const watching = virtflex(["watch", "--json", "--socket", socket]);
+    const told = new Promise<void>((resolve) => {
+      let text = "";
+      watching.process.stdout?.on("data", (data: Buffer) => {
+        text += data.toString();
+        if (/"op":"shrink".*"state":"done"/.test(text)) resolve();
+      });
+    });
+    expect(await run("--socket", socket, "shrink", "laptop", "--vnodes", "1")).toMatchObject({
+      status: 0,
+    });
+    await told;
+    watching.process.kill("SIGINT");
+    const { status, stdout } = await watching.ended;
+    expect(status).toBe(130);
+    for (const line of stdout.trimEnd().split("\n")) {
+      expect(JSON.parse(line)).toMatchObject({ domain: 1, name: "laptop" });
+    }
+  },
+  limit,
+);
+
+test(
   "the demonstration: threads go down and up again, and a silent guest changes nothing",
   async () => {
     const directory = temporaryDirectory();

@@ -10,7 +10,7 @@ import {
   type Topology,
 } from "@virtflex/topo-model";
 import { XenStore } from "@virtflex/xen-control";
-import { Effect, Option, Stream } from "effect";
+import { Effect, Equal, Option, Stream } from "effect";
 import { Argument, Command } from "effect/cli";
 import { domainArgument } from "../Changes.ts";
 import { hostLayer } from "../Connect.ts";
@@ -139,21 +139,55 @@ const watchLine = (found: Status): string => {
   return `${found.name}  ${requestText(found)}  generation ${found.generation ?? "?"}  ${nodes.join("  ")}${adapted}`;
 };
 
+/** What a domain's state is when it is there no longer. */
+type Gone = Pick<Status, "domain" | "name"> & { readonly state: "gone" };
+
+const isGone = (found: Status | Gone): found is Gone => found.state === "gone";
+
+/** What is to be told of a survey: the domains that have changed since the one before, and those that have gone. */
+const changesSince = (before: ReadonlyArray<Status>, now: ReadonlyArray<Status>) => {
+  const of = (all: ReadonlyArray<Status>, domain: Status["domain"]) =>
+    all.find((each) => each.domain === domain);
+  const changed = now.filter((found) => !Equal.equals(of(before, found.domain), found));
+  const gone = before
+    .filter(({ domain }) => of(now, domain) === undefined)
+    .map(({ domain, name }): Gone => ({ domain, name, state: "gone" }));
+  return [...changed, ...gone];
+};
+
 const watch = Command.make(
   "watch",
-  { domain: domainArgument },
+  { domain: optionalDomain },
   Effect.fnUntraced(function* ({ domain }) {
     const store = yield* XenStore;
-    const { guest } = yield* findGuest((yield* survey).guests, domain);
-    const home = NumaKeys.at(guest.domain, "numa");
-    yield* Stream.merge(store.watch(home), store.watch("@releaseDomain")).pipe(
+    const only = Option.isNone(domain)
+      ? undefined
+      : (yield* findGuest((yield* survey).guests, domain.value)).guest.domain;
+    const home = only === undefined ? "/local/domain" : NumaKeys.at(only, "numa");
+    yield* Stream.mergeAll(
+      [home, "@introduceDomain", "@releaseDomain"].map((path) => store.watch(path)),
+      { concurrency: "unbounded" },
+    ).pipe(
+      // A guest that writes without end gets no more than one survey after another.
+      Stream.buffer({ capacity: 1, strategy: "sliding" }),
       Stream.mapEffect(() => survey),
-      Stream.mapEffect(({ guests }) => findGuest(guests, String(guest.domain))),
-      Stream.map(statusOf),
-      Stream.changes,
-      Stream.runForEach((found) => printLine(found, () => watchLine(found))),
+      Stream.mapEffect(({ guests }) =>
+        only === undefined
+          ? Effect.succeed(guests)
+          : Effect.map(findGuest(guests, String(only)), (guest) => [guest]),
+      ),
+      Stream.map((guests) => guests.map(statusOf)),
+      Stream.mapAccum(
+        (): ReadonlyArray<Status> => [],
+        (before, now) => [now, changesSince(before, now)] as const,
+      ),
+      Stream.runForEach((found) =>
+        printLine(found, () => (isGone(found) ? `${found.name}  gone` : watchLine(found))),
+      ),
     );
   }, Effect.provide(hostLayer)),
-).pipe(Command.withDescription("Tell each change of a domain's status until interrupted"));
+).pipe(
+  Command.withDescription("Tell each change of a domain's status, or of all, until interrupted"),
+);
 
 export const looks = [list, show, status, watch] as const;
