@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Placement reset: after threads have moved, memory follows them.
+ *
+ * Today there is one way, that of user space: move_pages(2), in batches, by all
+ * threads that take part.  It needs no privilege and no special kernel.  A
+ * reset is one object that many threads work on:
+ *
+ *	vfrt_reset_begin (reset, request, kernel)	one thread
+ *	vfrt_reset_work (reset)				any number of them
+ *	vfrt_reset_end (reset, result)			one, when all are back
+ *
+ * Nothing here fails the program: what can't be moved is counted by reason.
+ */
+#ifndef VIRTFLEX_RESET_H
+#define VIRTFLEX_RESET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtflex/topology_page.h"
+
+/* Sets of nodes: bit n is node n of the kernel. */
+_Static_assert(VIRTFLEX_MAX_NODES == 64, "a set of nodes is a 64-bit number");
+
+enum vfrt_reset_mode {
+	/* Only what is on a node that isn't in request.nodes moves: to where
+	 * there is free memory, preferably near. */
+	VFRT_RESET_LEAVE,
+	/* Also, each mapping of default policy is dealt in blocks to the nodes of
+	 * request.block: as the static schedule deals an array that fills it. */
+	VFRT_RESET_SPREAD,
+};
+
+struct vfrt_reset_request {
+	enum vfrt_reset_mode mode;
+	uint64_t nodes; /* where memory may be; not empty */
+	/* Owner of each block, in order; only for VFRT_RESET_SPREAD. */
+	unsigned blocks;
+	uint8_t block[VIRTFLEX_MAX_CPUS];
+	/* Of the page. */
+	uint8_t distance[VIRTFLEX_MAX_NODES][VIRTFLEX_MAX_NODES];
+};
+
+enum vfrt_reset_way {
+	VFRT_RESET_WAY_NONE,	   /* nothing was done: see the return value */
+	VFRT_RESET_WAY_MOVE_PAGES, /* eagerly, by move_pages(2) */
+};
+
+/* Why a page is still where it was. */
+enum vfrt_reset_reason {
+	VFRT_RESET_SHARED,    /* mapped by other processes, too */
+	VFRT_RESET_BUSY,      /* pinned, or in use by the kernel at every try */
+	VFRT_RESET_NO_MEMORY, /* no node that it may go to has room */
+	VFRT_RESET_GONE,      /* unmapped meanwhile, or swapped out */
+	VFRT_RESET_POLICY,    /* bound to nodes none of which may be used */
+	VFRT_RESET_REFUSED,   /* any other error of the kernel, a cpuset's say */
+	VFRT_RESET_REASONS,
+};
+
+/* In pages of 4 KiB, whatever the size of the page that moved. */
+struct vfrt_reset_result {
+	enum vfrt_reset_way way;
+	uint64_t moved;
+	uint64_t left[VFRT_RESET_REASONS];
+};
+
+/* The kernel, or a test's. */
+struct vfrt_reset_kernel {
+	const char *proc;  /* "/proc/self" */
+	const char *sysfs; /* "/sys" */
+	/* As move_pages(2) of the calling process with MPOL_MF_MOVE; or a
+	 * negative errno. */
+	long (*move)(void *context, size_t count, void **page, const int *node, int *status);
+	/* Makes present pages accessible that the kernel's NUMA balancing has
+	 * marked: such pages move_pages takes for absent. */
+	void (*wake)(void *context, size_t count, void **page);
+	void *context;
+};
+
+extern const struct vfrt_reset_kernel vfrt_reset_kernel;
+
+struct vfrt_reset;
+
+/* Finds the process' memory.  Returns 0 and sets *reset; -ENOENT where the
+ * kernel has no NUMA (and there is nothing to do), -ENOMEM, or another negative
+ * errno of reading the process' maps. */
+int vfrt_reset_begin(struct vfrt_reset **reset, const struct vfrt_reset_request *request,
+		     const struct vfrt_reset_kernel *kernel);
+
+/* Moves, until nothing is left that no other thread has taken. */
+void vfrt_reset_work(struct vfrt_reset *reset);
+
+/* Frees it; what was done goes to *result. */
+void vfrt_reset_end(struct vfrt_reset *reset, struct vfrt_reset_result *result);
+
+/* Kernel's nodes that have memory; 0 where it doesn't tell. */
+uint64_t vfrt_reset_memory_nodes(const char *sysfs);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "virtflex/reset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "reset_move.h"
+
+struct vfrt_reset {
+	struct vfrt_reset_request request;
+	struct vfrt_targets targets;
+	struct vfrt_mover mover;
+	struct vfrt_regions regions;
+	size_t *first_piece; /* of each region; one more: of all */
+	atomic_size_t next_piece;
+	pthread_mutex_t mutex; /* of result */
+	struct vfrt_reset_result result;
+};
+
+uint64_t vfrt_reset_memory_nodes(const char *sysfs)
+{
+	char path[PATH_MAX], line[512];
+	uint64_t nodes = 0;
+	FILE *file;
+
+	snprintf(path, sizeof path, "%s/devices/system/node/has_memory", sysfs);
+	file = fopen(path, "re");
+	if (file && fgets(line, sizeof line, file))
+		nodes = vfrt_nodes_parse(line);
+	if (file)
+		fclose(file);
+	return nodes;
+}
+
+static uintptr_t piece_size(const struct vfrt_region *region)
+{
+	return region->page_size > VFRT_PIECE ? region->page_size : VFRT_PIECE;
+}
+
+/* Pieces begin where a THP could. */
+static uintptr_t piece_start(const struct vfrt_region *region, size_t piece)
+{
+	uintptr_t start = (region->start / piece_size(region) + piece) * piece_size(region);
+
+	return start > region->start ? start : region->start;
+}
+
+static size_t pieces(const struct vfrt_region *region)
+{
+	return (region->end - 1) / piece_size(region) - region->start / piece_size(region) + 1;
+}
+
+static int plan(struct vfrt_reset *reset)
+{
+	struct vfrt_regions *regions = &reset->regions;
+	size_t kept = 0, total = 0;
+
+	for (size_t i = 0; i < regions->count; i++)
+		if (vfrt_target_concerns(&reset->targets, &regions->region[i]))
+			memmove(&regions->region[kept++], &regions->region[i],
+				sizeof *regions->region);
+	regions->count = kept;
+	reset->first_piece = calloc(kept + 1, sizeof *reset->first_piece);
+	if (!reset->first_piece)
+		return -ENOMEM;
+	for (size_t i = 0; i < kept; i++) {
+		reset->first_piece[i] = total;
+		total += pieces(&regions->region[i]);
+	}
+	reset->first_piece[kept] = total;
+	return 0;
+}
+
+int vfrt_reset_begin(struct vfrt_reset **begun, const struct vfrt_reset_request *request,
+		     const struct vfrt_reset_kernel *kernel)
+{
+	struct vfrt_reset *reset = calloc(1, sizeof *reset);
+	char path[PATH_MAX];
+	int rc;
+
+	if (!reset)
+		return -ENOMEM;
+	reset->request = *request;
+	reset->mover = (struct vfrt_mover){ kernel, &reset->targets, -1 };
+	pthread_mutex_init(&reset->mutex, NULL);
+	vfrt_targets_start(&reset->targets, &reset->request, kernel->sysfs);
+	rc = vfrt_regions_read(&reset->regions, kernel->proc);
+	if (rc == 0)
+		rc = plan(reset);
+	if (rc < 0) {
+		vfrt_reset_end(reset, &reset->result);
+		return rc;
+	}
+	reset->result.way = VFRT_RESET_WAY_MOVE_PAGES;
+	snprintf(path, sizeof path, "%s/pagemap", kernel->proc);
+	reset->mover.pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	*begun = reset;
+	return 0;
+}
+
+static void add(struct vfrt_reset *reset, const struct vfrt_reset_result *part)
+{
+	pthread_mutex_lock(&reset->mutex);
+	reset->result.moved += part->moved;
+	for (int reason = 0; reason < VFRT_RESET_REASONS; reason++)
+		reset->result.left[reason] += part->left[reason];
+	pthread_mutex_unlock(&reset->mutex);
+}
+
+/* Of the region that piece number is of. */
+static size_t find_region(const struct vfrt_reset *reset, size_t number)
+{
+	size_t low = 0, high = reset->regions.count;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (reset->first_piece[middle] <= number)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void move_piece(struct vfrt_reset *reset, struct vfrt_piece *piece, size_t number,
+		       struct vfrt_reset_result *part)
+{
+	size_t i = find_region(reset, number);
+	const struct vfrt_region *region = &reset->regions.region[i];
+	size_t within = number - reset->first_piece[i];
+	uintptr_t start = piece_start(region, within);
+	uintptr_t end = piece_start(region, within + 1);
+
+	vfrt_move_piece(&reset->mover, piece, region, start, end < region->end ? end : region->end,
+			part);
+}
+
+/* The stack of the calling thread isn't dealt in blocks: it has it for itself. */
+static void keep_stack(struct vfrt_reset *reset)
+{
+	char here;
+
+	for (size_t i = 0; i < reset->regions.count; i++) {
+		struct vfrt_region *region = &reset->regions.region[i];
+
+		if ((uintptr_t)&here >= region->start && (uintptr_t)&here < region->end)
+			region->stack = true;
+	}
+}
+
+void vfrt_reset_work(struct vfrt_reset *reset)
+{
+	struct vfrt_piece *piece = malloc(sizeof *piece);
+	struct vfrt_reset_result part = { 0 };
+	size_t total = reset->first_piece[reset->regions.count];
+	size_t number;
+
+	if (!piece)
+		return;
+	keep_stack(reset);
+	while ((number = atomic_fetch_add(&reset->next_piece, 1)) < total)
+		move_piece(reset, piece, number, &part);
+	free(piece);
+	add(reset, &part);
+}
+
+void vfrt_reset_end(struct vfrt_reset *reset, struct vfrt_reset_result *result)
+{
+	*result = reset->result;
+	if (reset->mover.pagemap >= 0)
+		close(reset->mover.pagemap);
+	vfrt_regions_free(&reset->regions);
+	free(reset->first_piece);
+	pthread_mutex_destroy(&reset->mutex);
+	free(reset);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a page belongs. */
+#ifndef VFRT_RESET_TARGET_H
+#define VFRT_RESET_TARGET_H
+
+#include "reset_maps.h"
+#include "virtflex/reset.h"
+
+#define VFRT_EXTENT ((uintptr_t)1 << 21) /* of a THP */
+
+/* A page that must leave its node, but may go to no other. */
+#define VFRT_NO_TARGET (-1)
+
+struct vfrt_targets {
+	const struct vfrt_reset_request *request;
+	uint64_t free_kib[VIRTFLEX_MAX_NODES];
+};
+
+/* Reads what is free on each node. */
+void vfrt_targets_start(struct vfrt_targets *targets, const struct vfrt_reset_request *request,
+			const char *sysfs);
+
+/* The node for the page at address that is on node now: often that same one.
+ * size is that of the page, in bytes.  What leaves a full node tries another
+ * one for each retry. */
+int vfrt_target(const struct vfrt_targets *targets, const struct vfrt_region *region,
+		uintptr_t address, size_t size, int now, unsigned retry);
+
+/* Whether vfrt_target may differ from now for any page of the region. */
+bool vfrt_target_concerns(const struct vfrt_targets *targets, const struct vfrt_region *region);
+
+#endif
