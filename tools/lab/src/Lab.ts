@@ -29,12 +29,13 @@ import {
   NotRunning,
   type StageFailed,
 } from "./LabError.ts";
+import * as Plugin from "./meter/Plugin.ts";
 import { Mux } from "./Mux.ts";
 import * as Payload from "./Payload.ts";
 import type { Accelerator, Machine } from "./Qemu.ts";
 import type { Shape } from "./Shape.ts";
 import * as Stage from "./Stage.ts";
-import { type Flavour, stagesOf } from "./stages.ts";
+import { type Flavour, meterStage, stagesOf } from "./stages.ts";
 import type { Plan } from "./Supervisor.ts";
 
 /** @since 0.1.0 */
@@ -45,7 +46,8 @@ export interface Options {
   readonly flavour: Flavour;
   readonly accelerator: Accelerator | "auto";
   readonly xenArguments?: ReadonlyArray<string> | undefined;
-  readonly qemuArguments?: ReadonlyArray<string> | undefined;
+  /** Options of the NUMA meter (docs/numa-meter.md), which is loaded if they are given. */
+  readonly meter?: ReadonlyArray<string> | undefined;
   readonly bootTimeout?: Duration.Input | undefined;
   readonly report?: ((line: string) => Effect.Effect<void>) | undefined;
 }
@@ -177,7 +179,11 @@ export const prepare = Effect.fn("Lab.prepare")(function* (options: Options) {
   if (payload.missing.length > 0) {
     yield* say(options, `not built, so not in the guest: ${payload.missing.join(", ")}`);
   }
-  return { ...base, ...(yield* Stage.ensure({ payload: Payload.stageOf(payload) }, report)) };
+  return {
+    ...base,
+    ...(yield* Stage.ensure({ payload: Payload.stageOf(payload) }, report)),
+    ...(options.meter && (yield* Stage.ensure({ meter: meterStage }, report))),
+  };
 });
 
 const machineOf = (
@@ -188,6 +194,7 @@ const machineOf = (
     readonly guest: string;
     readonly linux: string;
     readonly payload: string;
+    readonly meter?: string;
   },
   accelerator: Accelerator,
 ): Machine => {
@@ -209,7 +216,10 @@ const machineOf = (
     agentSocket: join(state, "agent.sock"),
     serialLog: join(state, "host.log"),
     xenArguments: options.xenArguments ?? [],
-    extra: options.qemuArguments ?? [],
+    extra:
+      built.meter === undefined
+        ? []
+        : Plugin.qemuArguments(built.meter, options.shape, state, options.meter ?? []),
   };
 };
 
@@ -436,9 +446,15 @@ const start = Effect.fn("Lab.start")(function* (options: Options) {
       message: `--name: "${options.name}" is not 1 to 32 letters, digits, _ or -`,
     });
   }
+  if (options.meter !== undefined && options.accelerator === "kvm") {
+    return yield* new InvalidOption({
+      option: "--meter",
+      message: "--meter: it counts what QEMU emulates; it can't be had with --accelerator kvm",
+    });
+  }
   const built = yield* prepare(options);
-  const accelerator =
-    options.accelerator === "auto" ? (nestedKvm() ? "kvm" : "tcg") : options.accelerator;
+  const best = nestedKvm() && options.meter === undefined ? "kvm" : "tcg";
+  const accelerator = options.accelerator === "auto" ? best : options.accelerator;
   const plan: Plan = {
     name: options.name,
     state: stateOf(options.name),

@@ -67,6 +67,14 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
   message: Schema.String,
 }) {}
 
+/** The lab has no meter, or it does not answer as one. @since 0.1.0 */
+export class MeterUnavailable extends Schema.TaggedError<MeterUnavailable>()("MeterUnavailable", {
+  socket: Schema.String,
+  message: Schema.String,
+}) {
+  readonly code = "LAB_METER_UNAVAILABLE";
+}
+
 /** @since 0.1.0 */
 export type LabError =
   | InvalidOption
@@ -78,7 +86,8 @@ export type LabError =
   | ConnectionLost
   | NotStarted
   | TimedOut
-  | CommandFailed;
+  | CommandFailed
+  | MeterUnavailable;
 
 /** The exit status of `lab` for each error: part of its interface. @since 0.1.0 */
 export const exitStatus: { readonly [Tag in LabError["_tag"]]: number } = {
@@ -87,6 +96,7 @@ export const exitStatus: { readonly [Tag in LabError["_tag"]]: number } = {
   StageFailed: 4,
   BootFailed: 5,
   NotRunning: 6,
+  MeterUnavailable: 6,
   AlreadyRunning: 7,
   CommandFailed: 8,
   NotStarted: 127,

@@ -50,17 +50,12 @@ export const xenCommandLine = (machine: Machine): string =>
     ...machine.xenArguments,
   ].join(" ");
 
-/** @since 0.1.0 */
-export const qemuArguments = (machine: Machine): ReadonlyArray<string> => {
-  const { shape, accelerator } = machine;
+/** CPUs, memory and distances of the nodes. @since 0.1.0 */
+export const nodeArguments = (shape: Shape): ReadonlyArray<string> => {
   const perNode = shape.cpus / shape.nodes;
   const nodeMiB = shape.memoryMiB / shape.nodes;
   const nodes = Array.from({ length: shape.nodes }, (_, node) => node);
   return [
-    ...["-nodefaults", "-no-reboot", "-display", "none", "-net", "none"],
-    ...["-machine", `q35,kernel-irqchip=${accelerator === "kvm" ? "on" : "off"}`],
-    ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=1024"],
-    ...["-cpu", cpuModel[accelerator]],
     ...[
       "-smp",
       `${String(shape.cpus)},sockets=${String(shape.nodes)},cores=${String(perNode)},threads=1`,
@@ -78,6 +73,18 @@ export const qemuArguments = (machine: Machine): ReadonlyArray<string> => {
         `dist,src=${String(src)},dst=${String(dst)},val=${String(value)}`,
       ]),
     ),
+  ];
+};
+
+/** @since 0.1.0 */
+export const qemuArguments = (machine: Machine): ReadonlyArray<string> => {
+  const { shape, accelerator } = machine;
+  return [
+    ...["-nodefaults", "-no-reboot", "-display", "none", "-net", "none"],
+    ...["-machine", `q35,kernel-irqchip=${accelerator === "kvm" ? "on" : "off"}`],
+    ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=1024"],
+    ...["-cpu", cpuModel[accelerator]],
+    ...nodeArguments(shape),
     ...["-drive", `file=${machine.disk},format=raw,if=none,id=root,snapshot=on,cache=unsafe`],
     ...["-device", "virtio-blk-pci,drive=root"],
     ...machine.shares.flatMap(({ tag, path, writable }) => [

@@ -66,7 +66,10 @@ class Supervisor {
       { stdio: ["ignore", log, log] },
     );
     this.#qemu.on("error", (error) => this.fail(error.message));
-    this.#qemu.on("exit", (code, signal) => this.fail(`QEMU ended (${signal ?? String(code)})`));
+    this.#qemu.on("exit", (code, signal) => {
+      const said = readFileSync(join(state, "qemu.log"), "utf8").trim().split("\n").at(-1) ?? "";
+      this.fail(`QEMU ended (${signal ?? String(code)}${said && `: ${said}`})`);
+    });
     this.#watchBoot();
   }
 

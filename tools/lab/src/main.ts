@@ -8,6 +8,8 @@ import { Argument, CliError, Command, Flag } from "effect/cli";
 import type { RunOptions } from "./Command.ts";
 import * as Lab from "./Lab.ts";
 import { exitStatus, InvalidOption, type LabError } from "./LabError.ts";
+import { meterCommand } from "./meter/command.ts";
+import { parseOptions } from "./meter/Plugin.ts";
 import * as Shape from "./Shape.ts";
 
 const name = Flag.String("name").pipe(
@@ -72,6 +74,14 @@ const up = Command.make(
       Flag.withDescription("auto: kvm where it can nest, else emulation"),
       Flag.withDefault("auto"),
     ),
+    meter: Flag.Boolean("meter").pipe(
+      Flag.withDescription("Load the NUMA meter (docs/numa-meter.md)"),
+      Flag.withDefault(false),
+    ),
+    meterOptions: Flag.String("meter-options").pipe(
+      Flag.withDescription("The same with options of it, such as cache=2M,sample=16,start=on"),
+      Flag.optional,
+    ),
   },
   Effect.fn(function* (flags) {
     const shape = yield* Shape.make({
@@ -86,6 +96,10 @@ const up = Command.make(
       flavour: { xen: flags.xen },
       accelerator: flags.accelerator,
       xenArguments: Option.toArray(flags.xenArguments),
+      meter:
+        flags.meter || Option.isSome(flags.meterOptions)
+          ? yield* parseOptions(Option.getOrElse(flags.meterOptions, () => ""))
+          : undefined,
       report: say,
     });
     if (flags.json) yield* Console.log(JSON.stringify(status));
@@ -272,7 +286,18 @@ const console_ = Command.make(
 
 const lab = Command.make("lab").pipe(
   Command.withDescription("A real Xen host with NUMA nodes, and guests with vnodes, in QEMU"),
-  Command.withSubcommands([up, status, exec, guest, push, pull, guestCreate, console_, down]),
+  Command.withSubcommands([
+    up,
+    status,
+    exec,
+    guest,
+    push,
+    pull,
+    guestCreate,
+    console_,
+    meterCommand,
+    down,
+  ]),
 );
 
 const failed = (error: LabError) =>

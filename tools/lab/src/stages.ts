@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Stage } from "./Stage.ts";
 
@@ -169,4 +169,32 @@ export const stagesOf = (flavour: Flavour) => {
     usual: "10 s",
   };
   return { hypervisor, dom0, guest, linux };
+};
+
+const meter = join(lab, "numa-meter");
+
+/** The NUMA meter, a plugin of QEMU, and the program that checks it. @since 0.1.0 */
+export const meterStage: Stage = {
+  name: "numa-meter",
+  script: script("numa-meter"),
+  files: [
+    script("in-buildroot"),
+    ...readdirSync(meter)
+      .filter((file) => /(\.[ch]|^Makefile)$/.test(file))
+      .map((file) => join(meter, file)),
+    join(meter, "test", "walk.c"),
+  ],
+  environment: { METER: meter },
+  needs: {
+    BUILDROOT: buildroot,
+    QEMU_HEADER: {
+      name: "qemu-header",
+      script: script("qemu-header"),
+      files: [script("private-apt")],
+      environment: {},
+      needs: { SOURCES: sources },
+      usual: "10 s",
+    },
+  },
+  usual: "5 s",
 };

@@ -7,7 +7,9 @@ import { Effect } from "effect";
 import { ask } from "../src/meter/Meter.ts";
 import { hitNs, localMissNs, modelledNs } from "../src/meter/ModelledTime.ts";
 import { svg, terminal } from "../src/meter/Picture.ts";
+import { parseOptions, qemuArguments } from "../src/meter/Plugin.ts";
 import { matrixOf, misses, type Reading, remoteShare } from "../src/meter/Reading.ts";
+import { make } from "../src/Shape.ts";
 
 const vcpu = (node: number, loadMisses: ReadonlyArray<number>) => ({
   node,
@@ -69,6 +71,27 @@ describe("a reading", () => {
     expect(picture.match(/<rect /g)).toHaveLength(4);
     expect(picture).toContain("a &lt; b");
   });
+});
+
+describe("the meter's options", () => {
+  test("are passed on with the machine's nodes", () => {
+    const shape = Effect.runSync(make({ nodes: 2, cpus: 6, memory: "4G" }));
+    const options = Effect.runSync(parseOptions("sample=16,code=60000000-61000000"));
+    expect(qemuArguments("/a,b", shape, "/state", options)).toEqual([
+      "-plugin",
+      "file=/a,,b/numa-meter.so,memory=2048M:2048M,cpus=0:0:0:1:1:1,socket=/state/meter.sock,sample=16,code=60000000-61000000",
+    ]);
+    expect(Effect.runSync(parseOptions(""))).toEqual([]);
+  });
+
+  test.each(["memory=1G", "cache", "cache=", "start=on;", "socket=/tmp/x"])(
+    "%s is not the user's to give",
+    (text) => {
+      const error = Effect.runSync(Effect.flip(parseOptions(text)));
+      expect(error._tag).toBe("InvalidOption");
+      expect(error.message).toContain(text);
+    },
+  );
 });
 
 describe("the meter's socket", () => {

@@ -5,18 +5,11 @@
  */
 import { createConnection } from "node:net";
 import { Effect, Schema } from "effect";
+import { MeterUnavailable } from "../LabError.ts";
 import { Reading } from "./Reading.ts";
 
 /** What the plugin can be told. @since 0.1.0 */
 export type MeterCommand = "read" | "reset" | "on" | "off";
-
-/** The lab has no meter, or it does not answer as one. @since 0.1.0 */
-export class MeterUnavailable extends Schema.TaggedError<MeterUnavailable>()("MeterUnavailable", {
-  socket: Schema.String,
-  message: Schema.String,
-}) {
-  readonly code = "LAB_METER_UNAVAILABLE";
-}
 
 /** More than 64 vCPUs of 8 nodes can say. */
 const answerLimit = 1 << 20;

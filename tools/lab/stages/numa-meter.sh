@@ -1,0 +1,11 @@
+#!/bin/bash
+# OUT/numa-meter.so: the meter, a plugin of QEMU; OUT/walk: the program that checks it. Built in the buildroot.
+set -euo pipefail
+. "$(dirname "$0")/in-buildroot.sh"
+
+mkdir -p "$OUT/source/test"
+cp "$METER"/*.[ch] "$METER/Makefile" "$QEMU_HEADER/qemu-plugin.h" "$OUT/source/"
+cp "$METER/test/walk.c" "$OUT/source/test/"
+in_buildroot "$OUT/source" make plugin walk QEMU_INCLUDE=.
+mv "$OUT"/source/build/{numa-meter.so,walk} "$OUT/"
+rm -r "$OUT/source"
