@@ -95,8 +95,11 @@ export interface Host {
 export interface Lab {
   readonly status: Status;
   readonly dom0: Host;
-  /** Connects to a guest's agent, waiting for it if the guest is still booting. */
-  readonly guest: (name?: string) => Effect.Effect<Host, NotRunning, Scope.Scope>;
+  /** Connects to a guest's agent, waiting for it (5 minutes at most, or `timeout`) if the guest is still booting. */
+  readonly guest: (
+    name?: string,
+    timeout?: Duration.Input,
+  ) => Effect.Effect<Host, NotRunning, Scope.Scope>;
   /** Starts a guest and waits until its agent answers; without a text, the standard guest of the host's shape. */
   readonly createGuest: (
     text?: string,
@@ -149,14 +152,17 @@ const nestedKvm = (): boolean => {
   });
 };
 
-const tail = (file: string, lines = 30): string =>
+const tail = (file: string, lines = 60): string =>
   existsSync(file)
     ? readFileSync(file, "utf8").trimEnd().split("\n").slice(-lines).join("\n")
     : "(no log)";
 
-/** The ends of a guest's console and of Xen's: a guest that crashed early has left its only trace in the latter. */
-const guestTail = (console: string, xen: string): string =>
-  `the end of ${console}:\n${tail(console)}\nand of ${xen}:\n${tail(xen)}`;
+/**
+ * The ends of a guest's console, of what xl says became of it, and of Xen's log: a guest that crashed early has left no trace but in
+ * the last two.
+ */
+const guestTail = (logs: ReadonlyArray<string>): string =>
+  logs.map((log) => `the end of ${log}:\n${tail(log)}`).join("\n");
 
 const say = (options: Options, line: string) => options.report?.(line) ?? Effect.void;
 
@@ -322,6 +328,8 @@ const join_ = (state: string, target: string) =>
       return Effect.sync(() => mux.close("no longer wanted"));
     }),
     (mux) => Effect.sync(() => mux.close("no longer wanted")),
+    // A guest that hangs never says hello: time-outs and Ctrl-C must reach the wait for it.
+    { interruptible: true },
   );
 
 const hostOf = (mux: Mux): Host => {
@@ -363,8 +371,21 @@ const hostOf = (mux: Mux): Host => {
 };
 
 const labOf = (status: Status, dom0: Host): Lab => {
-  const guest = (name = defaultGuest) => Effect.map(join_(status.state, `guest ${name}`), hostOf);
+  const guest = (name = defaultGuest, timeout: Duration.Input = "5 minutes") =>
+    join_(status.state, `guest ${name}`).pipe(
+      Effect.map(hostOf),
+      Effect.timeoutOrElse({
+        duration: timeout,
+        orElse: () =>
+          Effect.fail(new NotRunning({ message: `guest "${name}": its agent does not answer` })),
+      }),
+    );
   const consoleOf = (name: string) => join(status.logs, "console", `guest-${name}.log`);
+  const logsOf = (name: string) => [
+    consoleOf(name),
+    join(status.logs, `xl-${name}.log`),
+    status.serialLog,
+  ];
   return {
     status,
     dom0,
@@ -387,18 +408,14 @@ const labOf = (status: Status, dom0: Host): Lab => {
       const file = `${directory}/${name}.cfg`;
       yield* dom0.push(Buffer.from(config.text), file);
       yield* dom0.check(`xl create ${file}`, { timeout });
-      yield* Effect.scoped(guest(name)).pipe(
-        Effect.timeoutOrElse({
-          duration: timeout,
-          orElse: () => Effect.fail(new NotRunning({ message: "its agent does not answer" })),
-        }),
+      yield* Effect.scoped(guest(name, timeout)).pipe(
         Effect.catchTag("NotRunning", ({ message }) =>
           Effect.fail(
             new BootFailed({
               what: name,
               log: consoleOf(name),
               tail: tail(consoleOf(name)),
-              message: `guest "${name}" did not boot: ${message}; ${guestTail(consoleOf(name), status.serialLog)}`,
+              message: `guest "${name}" did not boot: ${message}; ${guestTail(logsOf(name))}`,
             }),
           ),
         ),
@@ -482,15 +499,39 @@ export const up = (
   Scope.Scope
 > => Effect.map(start(options), ({ lab }) => lab);
 
+/** A guest under emulation is, rarely, lost before its kernel prints anything (docs/lab.md): so often it is started again. */
+const mostGuestRetries = 2;
+
+/**
+ * Starts the standard guest of a lab, and starts it again if it does not boot; each such retry is reported. Gives their number.
+ *
+ * @since 0.1.0
+ */
+export const startGuest = Effect.fn("Lab.startGuest")(function* (
+  lab: Lab,
+  report: (line: string) => Effect.Effect<void>,
+) {
+  let retries = 0;
+  yield* report(`booting guest ${defaultGuest}`);
+  yield* lab.createGuest().pipe(
+    Effect.tapErrorTag("BootFailed", (error) =>
+      retries === mostGuestRetries
+        ? Effect.void
+        : report(`guest retry ${String(++retries)}: ${error.message}`),
+    ),
+    Effect.retry({ times: mostGuestRetries, while: ({ _tag }) => _tag === "BootFailed" }),
+  );
+  return retries;
+});
+
 /** As `up`, with the standard guest; then leaves the lab running when this process ends. @since 0.1.0 */
 export const upDetached = (options: Options) =>
   Effect.scoped(
     Effect.gen(function* () {
       const { lab, release } = yield* start(options);
-      yield* say(options, `booting guest ${defaultGuest}`);
-      yield* lab.createGuest();
+      const guestRetries = yield* startGuest(lab, (line) => say(options, line));
       yield* release;
-      return lab.status;
+      return { ...lab.status, guestRetries };
     }),
   );
 

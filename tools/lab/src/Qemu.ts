@@ -46,6 +46,7 @@ export const xenCommandLine = (machine: Machine): string =>
     // Scrubbing would touch, hence allocate, all of the host's memory.
     "bootscrub=0",
     "spec-ctrl=no xpti=no",
+    "sched_credit2_migrate_resist=0",
     ...(machine.accelerator === "tcg" ? ["smap=0 smep=0"] : []),
     ...machine.xenArguments,
   ].join(" ");

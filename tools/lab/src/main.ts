@@ -104,7 +104,7 @@ const up = Command.make(
     });
     if (flags.json) yield* Console.log(JSON.stringify(status));
     yield* say(
-      `up: Xen with ${String(shape.nodes)} nodes, guest ${Lab.defaultGuest}; logs below ${status.state}`,
+      `up: Xen with ${String(shape.nodes)} nodes, guest ${Lab.defaultGuest} (guest retries: ${String(status.guestRetries)}); logs below ${status.state}`,
     );
   }),
 ).pipe(Command.withDescription("Build what is missing, boot Xen and dom0, start a guest"));
@@ -153,7 +153,7 @@ const guest = Command.make(
     Effect.scoped(
       Effect.gen(function* () {
         const lab = yield* Lab.attach(name);
-        yield* runOn(yield* lab.guest(domain), command, timeout);
+        yield* runOn(yield* lab.guest(domain, Duration.seconds(timeout)), command, timeout);
       }),
     ),
 ).pipe(Command.withDescription("Run a command in a guest"));

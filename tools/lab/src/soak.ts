@@ -1,4 +1,4 @@
-/** `npm run lab:soak -- --boots N`: boots a lab from cold N times, to a guest that answers; a line a boot, none is tried again. */
+/** `npm run lab:soak -- --boots N`: boots a lab from cold N times, to a guest that answers; a line a boot. No boot is tried again; guests that were are counted. */
 import { NodeRuntime, NodeServices } from "@effect/platform-node";
 import { Clock, Console, Effect } from "effect";
 import { CliError, Command, Flag } from "effect/cli";
@@ -6,13 +6,17 @@ import * as Lab from "./Lab.ts";
 import { exitStatus, InvalidOption, type LabError } from "./LabError.ts";
 import * as Shape from "./Shape.ts";
 
+const say = (line: string) => Console.error(`lab: ${line}`);
+
 const boot = (name: string) =>
   Effect.scoped(
     Effect.gen(function* () {
       const shape = yield* Shape.make({});
       const lab = yield* Lab.up({ name, shape, flavour: { xen: "release" }, accelerator: "auto" });
-      const guest = yield* lab.guest(yield* lab.createGuest());
-      return yield* guest.check("cat /sys/devices/system/node/online");
+      const retries = yield* Lab.startGuest(lab, say);
+      const guest = yield* lab.guest();
+      const nodes = yield* guest.check("cat /sys/devices/system/node/online");
+      return { nodes: nodes.trim(), retries };
     }),
   );
 
@@ -32,10 +36,14 @@ const soak = Command.make(
       });
     }
     let failed = 0;
+    let guestRetries = 0;
     for (let count = 1; count <= boots; count++) {
       const began = yield* Clock.currentTimeMillis;
       const line = yield* boot(`soak-${String(process.pid)}`).pipe(
-        Effect.map((nodes) => `a guest with nodes ${nodes.trim()}`),
+        Effect.map(({ nodes, retries }) => {
+          guestRetries += retries;
+          return `a guest with nodes ${nodes}, guest retries: ${String(retries)}`;
+        }),
         Effect.catch((error: LabError) => {
           failed += 1;
           return Effect.succeed(`FAILED: ${error.message}`);
@@ -46,7 +54,9 @@ const soak = Command.make(
         `boot ${String(count)} of ${String(boots)}: ${seconds.toFixed(0)} s, ${line}`,
       );
     }
-    yield* Console.log(`${String(boots - failed)} passed, ${String(failed)} failed`);
+    yield* Console.log(
+      `${String(boots - failed)} passed, ${String(failed)} failed, guest retries: ${String(guestRetries)}`,
+    );
     process.exitCode = failed === 0 ? 0 : 1;
   }),
 ).pipe(Command.withDescription("Boot the lab from cold, again and again"));

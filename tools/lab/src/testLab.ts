@@ -1,7 +1,7 @@
 /**
  * `npm run test:lab [-- JEST-ARGUMENT ...]`: boots a lab, runs every `*.lab.test.ts` on it, stops it.
  *
- * A boot that fails is tried once more, and said so. With VIRTFLEX_LAB set, the lab of that name is used as it is, and stays.
+ * A guest that does not boot is started again, then a boot that fails is tried once more; both are said and counted. With VIRTFLEX_LAB set, the lab of that name is used as it is, and stays.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -42,8 +42,7 @@ const boot = (name: string) =>
       accelerator: "auto",
       report: say,
     });
-    yield* say(`booting guest ${Lab.defaultGuest}`);
-    yield* lab.createGuest();
+    return yield* Lab.startGuest(lab, say);
   });
 
 const program = Effect.gen(function* () {
@@ -53,14 +52,14 @@ const program = Effect.gen(function* () {
   let retries = 0;
   return yield* Effect.scoped(
     Effect.gen(function* () {
-      yield* boot(name).pipe(
+      const guestRetries = yield* boot(name).pipe(
         Effect.tapErrorTag("BootFailed", (error) => {
           retries += 1;
           return say(`boot failed, retried: ${error.message}`);
         }),
         Effect.retry({ times: 1, while: (error: LabError) => error._tag === "BootFailed" }),
       );
-      yield* say(`boot retries: ${String(retries)}`);
+      yield* say(`boot retries: ${String(retries)}, guest retries: ${String(guestRetries)}`);
       return yield* test(name);
     }),
   );

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { Effect } from "effect";
+import * as GuestConfig from "../src/GuestConfig.ts";
 import { defaultGuest } from "../src/Lab.ts";
 import { onLab } from "../src/Testing.ts";
 
@@ -144,6 +145,22 @@ describe("a second guest", () => {
       const none = yield* Effect.flip(lab.guest(name));
       expect(none._tag).toBe("NotRunning");
       expect(yield* first.check("echo here")).toBe("here\n");
+    }),
+  );
+
+  it(
+    "that never answers is not waited for longer than was asked",
+    onLab(function* (lab) {
+      const { text } = yield* GuestConfig.complete(
+        'name = "silent"\nmemory = 256\nmaxmem = 256\nvcpus = 1\n',
+      );
+      const file = `${GuestConfig.bootDirectory}/silent.cfg`;
+      yield* lab.dom0.push(Buffer.from(text), file);
+      yield* lab.dom0.check(`xl create -p ${file}`);
+      const error = yield* Effect.flip(lab.guest("silent", "2 seconds"));
+      yield* lab.dom0.check("xl destroy silent");
+      expect(error._tag).toBe("NotRunning");
+      expect(error.message).toContain("does not answer");
     }),
   );
 

@@ -58,6 +58,10 @@ describe("QEMU's arguments", () => {
     expect(xenCommandLine(kvm)).not.toContain("smap=0");
   });
 
+  it("let no vCPU of the least credit be left in the queue", () => {
+    expect(xenCommandLine(machine({}))).toContain(" sched_credit2_migrate_resist=0 ");
+  });
+
   it("never write to the cached disk, and share the checkout read-only", () => {
     const args = qemuArguments(machine({}));
     expect(after(args, "-drive")[0]).toContain("snapshot=on");
