@@ -66,10 +66,7 @@ class Supervisor {
       { stdio: ["ignore", log, log] },
     );
     this.#qemu.on("error", (error) => this.fail(error.message));
-    this.#qemu.on("exit", (code, signal) => {
-      const said = readFileSync(join(state, "qemu.log"), "utf8").trim().split("\n").at(-1) ?? "";
-      this.fail(`QEMU ended (${signal ?? String(code)}${said && `: ${said}`})`);
-    });
+    this.#qemu.on("exit", (code, signal) => this.fail(`QEMU ended (${signal ?? String(code)})`));
     this.#watchBoot();
   }
 
@@ -118,7 +115,14 @@ class Supervisor {
 
   /** Ends the lab because something broke. Where that was the boot, the logs stay. */
   fail(reason: string): void {
-    this.#stop(reason, !this.#said);
+    if (this.#said) this.#stop(reason, false);
+    else this.#stop(`${reason}${this.#complaint()}`, true);
+  }
+
+  /** The last that QEMU itself had to say: why it did not take an argument, as a rule. */
+  #complaint(): string {
+    const said = readFileSync(join(this.#plan.state, "qemu.log"), "utf8").trim();
+    return said === "" ? "" : `; QEMU: ${said.split("\n").slice(-2).join("; ")}`;
   }
 
   #stop(reason: string, keepLogs: boolean): void {
