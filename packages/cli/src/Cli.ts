@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import { Command } from "effect/cli";
+import { adopt } from "./commands/adopt.ts";
 import { agent } from "./commands/agent.ts";
 import { changes } from "./commands/change.ts";
 import { demo } from "./commands/demo.ts";
@@ -17,6 +18,6 @@ import { settings } from "./Settings.ts";
 /** @since 0.1.0 */
 export const virtflex = Command.make("virtflex").pipe(
   Command.withDescription("Changes a running guest's NUMA topology; OpenMP programs follow"),
-  Command.withSubcommands([...looks, plan, ...changes, run, demo, doctor, embedded, agent]),
+  Command.withSubcommands([...looks, adopt, plan, ...changes, run, demo, doctor, embedded, agent]),
   Command.withGlobalFlags(settings),
 );

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export { adopt, NotAdoptable } from "./Adopt.ts";
 export * from "./Apply.ts";
 export * from "./ChangeError.ts";
 export * from "./Controller.ts";
