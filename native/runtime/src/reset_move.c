@@ -17,24 +17,22 @@ static const size_t call_size[] = { VFRT_PIECE_PAGES, 256, 16 };
 /* No status that the kernel gives. */
 #define UNTOLD INT_MIN
 
-/* Returns whether they are present for sure. */
-static bool list_pages(const struct vfrt_mover *mover, struct vfrt_piece *piece,
+static void list_pages(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 		       const struct vfrt_region *region, uintptr_t start, uintptr_t end)
 {
 	size_t pages = (end - start) / region->page_size;
-	bool known = region->page_size == 4096 && mover->pagemap >= 0 &&
+	bool present = region->page_size == 4096 && mover->pagemap >= 0 &&
 		     pread(mover->pagemap, piece->pagemap, pages * 8, (off_t)(start / 4096 * 8)) ==
 			     (ssize_t)(pages * 8);
 
+	piece->present = present;
 	piece->count = 0;
 	for (size_t i = 0; i < pages; i++)
-		if (!known || piece->pagemap[i] & PRESENT)
+		if (!present || piece->pagemap[i] & PRESENT)
 			piece->page[piece->count++] = (void *)(start + i * region->page_size);
-	return known;
 }
 
-/* Where the pages are now.  Returns how many seem absent. */
-static size_t query(const struct vfrt_mover *mover, struct vfrt_piece *piece)
+static size_t look(const struct vfrt_mover *mover, struct vfrt_piece *piece)
 {
 	const struct vfrt_reset_kernel *kernel = mover->kernel;
 	size_t absent = 0;
@@ -48,16 +46,19 @@ static size_t query(const struct vfrt_mover *mover, struct vfrt_piece *piece)
 	return absent;
 }
 
-static void wake(const struct vfrt_mover *mover, struct vfrt_piece *piece)
+/* Where the pages are now.  NUMA balancing may mark them at any time. */
+static void query(const struct vfrt_mover *mover, struct vfrt_piece *piece)
 {
 	const struct vfrt_reset_kernel *kernel = mover->kernel;
 	size_t count = 0;
 
+	if (look(mover, piece) == 0 || !piece->present)
+		return;
 	for (size_t i = 0; i < piece->count; i++)
 		if (piece->now[i] == -ENOENT)
 			piece->call_page[count++] = piece->page[i];
 	kernel->wake(kernel->context, count, piece->call_page);
-	query(mover, piece);
+	look(mover, piece);
 }
 
 static void choose(struct vfrt_piece *piece, size_t i, int node)
@@ -147,9 +148,12 @@ static void move_thps(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 	}
 }
 
+/* Node after node: the kernel begins a batch wherever the node changes. */
 static void move_rest(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 		      const struct vfrt_region *region, unsigned retry)
 {
+	uint64_t targets = 0;
+
 	piece->chosen = 0;
 	for (size_t i = 0; i < piece->count; i++) {
 		if (piece->now[i] < 0)
@@ -159,7 +163,14 @@ static void move_rest(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 						       (uintptr_t)piece->page[i],
 						       region->page_size, piece->now[i], retry);
 		if (piece->target[i] >= 0 && piece->target[i] != piece->now[i])
-			choose(piece, i, piece->target[i]);
+			targets |= UINT64_C(1) << piece->target[i];
+	}
+	for (; targets; targets &= targets - 1) {
+		int node = __builtin_ctzll(targets);
+
+		for (size_t i = 0; i < piece->count; i++)
+			if (piece->now[i] >= 0 && piece->target[i] == node && piece->now[i] != node)
+				choose(piece, i, node);
 	}
 	if (piece->chosen > 0)
 		move_chosen(mover, piece, call_size[retry]);
@@ -212,13 +223,12 @@ void vfrt_move_piece(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 		     const struct vfrt_region *region, uintptr_t start, uintptr_t end,
 		     struct vfrt_reset_result *result)
 {
-	bool present = list_pages(mover, piece, region, start, end);
 	bool unsettled = true;
 
+	list_pages(mover, piece, region, start, end);
 	if (piece->count == 0)
 		return;
-	if (query(mover, piece) > 0 && present)
-		wake(mover, piece);
+	query(mover, piece);
 	for (size_t i = 0; i < piece->count; i++) {
 		piece->first[i] = piece->now[i];
 		piece->error[i] = 0;

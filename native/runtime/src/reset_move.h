@@ -17,6 +17,7 @@ struct vfrt_mover {
 /* What a thread needs for one piece. */
 struct vfrt_piece {
 	size_t count;
+	bool present; /* for sure: else some of them may never have been touched */
 	/* Of each page that is present. */
 	void *page[VFRT_PIECE_PAGES];
 	int first[VFRT_PIECE_PAGES]; /* node that it was found on, or -errno */
