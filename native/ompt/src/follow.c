@@ -226,6 +226,7 @@ static void bind_self(void)
 {
 	threads_settle();
 	threads_set_bound_for(vfrt_bind_self(self.place));
+	vfrt_reset_memory(threads_bound_for(), self.team ? self.team_size : 0, bind);
 }
 
 /* Under no lock: the number may be old by the time that it is used, and is then

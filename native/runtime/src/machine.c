@@ -111,3 +111,14 @@ struct vfrt_cpus vfrt_machine_online(const char *sysfs)
 		memset(&set, 0xff, sizeof set);
 	return set;
 }
+
+struct vfrt_cpus vfrt_machine_node_cpus(const char *sysfs, unsigned node)
+{
+	char path[PATH_MAX];
+	struct vfrt_cpus set;
+
+	snprintf(path, sizeof path, "%s/devices/system/node/node%u/cpulist", sysfs, node);
+	if (!read_list(path, &set))
+		set = (struct vfrt_cpus){ 0 };
+	return set;
+}

@@ -10,6 +10,7 @@
 #include "affinity.h"
 #include "log.h"
 #include "registration.h"
+#include "reset_team.h"
 #include "virtflex/machine.h"
 #include "virtflex/page.h"
 
@@ -23,8 +24,8 @@ struct vfrt_poll vfrt_poll __attribute__((aligned(16))) = { .generation = &vfrt_
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* All below: under the mutex once vfrt_start has returned. */
-static struct vfrt_view view;
 static struct virtflex_topology_page snapshot;
+static struct vfrt_view view = { .page = &snapshot };
 static struct vfrt_mapping mapping = { .fd = -1 };
 static struct vfrt_registration registration = { .fd = -1 };
 static struct vfrt_cpus startup;
@@ -58,6 +59,7 @@ static void after_fork_in_child(void)
 		acknowledged = 0;
 		poll_at(&pending_generation);
 	}
+	vfrt_reset_forked();
 	vfrt_unlock();
 }
 
@@ -157,6 +159,8 @@ bool vfrt_start(void)
 	view.online = startup;
 	if (page_path)
 		look(mapping.page);
+	if (view.generation != 0)
+		vfrt_reset_placed(vfrt_usable_nodes(&snapshot));
 	vfrt_unmap(&mapping);
 	if (!page_path || pthread_atfork(vfrt_lock, vfrt_unlock, after_fork_in_child) != 0) {
 		view.generation = vfrt_poll.seen = 0;

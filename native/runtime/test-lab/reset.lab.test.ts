@@ -21,9 +21,7 @@ const built = Effect.promise(async () => {
   const folder = await mkdtemp(join(tmpdir(), "virtflex-reset-"));
   try {
     const program = join(folder, "reset_live");
-    const sources = (await readdir(join(runtime, "src"))).filter((name) =>
-      /^reset.*\.c$/.test(name),
-    );
+    const sources = (await readdir(join(runtime, "src"))).filter((name) => /\.c$/.test(name));
     await run("gcc", [
       ...["-std=c11", "-D_GNU_SOURCE", "-O2", "-static", "-pthread", "-o", program],
       ...["-I", join(runtime, "include"), "-I", join(runtime, "src")],

@@ -196,6 +196,9 @@ void fake_memory_publish(void)
 		snprintf(text, sizeof text, "Node %d MemTotal: 999999 kB\nNode %d MemFree: %lu kB\n",
 			 node, node, fake_memory.room[node] * 4);
 		fake_file(name, text, strlen(text));
+		snprintf(name, sizeof name, "sys/devices/system/node/node%d/cpulist", node);
+		snprintf(text, sizeof text, "%d-%d\n", 2 * node, 2 * node + 1);
+		fake_file(name, text, strlen(text));
 	}
 	snprintf(proc, sizeof proc, "%s/proc", fake_directory());
 	snprintf(sysfs, sizeof sysfs, "%s/sys", fake_directory());

@@ -24,4 +24,7 @@ struct vfrt_cpus vfrt_machine_siblings(const char *sysfs, unsigned cpu, enum vfr
 /* CPUs that the kernel has online; all where sysfs doesn't say. */
 struct vfrt_cpus vfrt_machine_online(const char *sysfs);
 
+/* CPUs of a node that are online; none where sysfs doesn't say. */
+struct vfrt_cpus vfrt_machine_node_cpus(const char *sysfs, unsigned node);
+
 #endif

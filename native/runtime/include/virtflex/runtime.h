@@ -8,6 +8,7 @@
  *	vfrt_refresh ()		where it says yes, under vfrt_lock: then read
  *				vfrt_view () and adapt the team
  *	vfrt_bind_self (place)	by every thread, for itself
+ *	vfrt_reset_memory ()	by every thread, when it has
  *	vfrt_acknowledge ()	when the last of them has
  *
  * A thread that binds itself costs 20 us a change, one that is bound by another
@@ -29,7 +30,9 @@
 #include <stdint.h>
 
 #include "virtflex/cpus.h"
+#include "virtflex/order.h"
 #include "virtflex/places.h"
+#include "virtflex/topology_page.h"
 
 #define VFRT_NO_PLACE (-1)
 
@@ -46,6 +49,8 @@ struct vfrt_view {
 	struct vfrt_cpus online;
 	/* count 0 unless vfrt_set_places was called. */
 	struct vfrt_places places;
+	/* The copy that all of this was made from. */
+	const struct virtflex_topology_page *page;
 };
 
 /* For vfrt_changed alone: where the generation is to be read, and on the same
@@ -128,6 +133,14 @@ void vfrt_thread_was_confined(const struct vfrt_cpus *found, const struct vfrt_c
  * mask the program narrowed keeps to that as far as it is allowed.  Returns the
  * generation that the caller has seen now. */
 uint64_t vfrt_bind_self(int place);
+
+/* Without the lock, by every thread of a team that has bound itself for a
+ * generation and before it counts as adapted: memory follows the threads
+ * (virtflex/reset.h).  The first one begins, where nodes that memory may be on
+ * came or went and the kernel has several; the others help as long as there is
+ * something to do.  threads is the size of the outermost team that the caller is
+ * of, and bind says how that is bound; with 0 threads the caller only helps. */
+void vfrt_reset_memory(uint64_t generation, unsigned threads, enum vfrt_bind bind);
 
 /* Under the lock: tells the publisher that the process has adapted. */
 void vfrt_acknowledge(uint64_t generation);

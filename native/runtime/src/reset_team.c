@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One reset a generation, by the threads of the team that adapts to it. */
+#include "reset_team.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "virtflex/machine.h"
+#include "virtflex/runtime.h"
+
+static const struct vfrt_reset_kernel *kernel = &vfrt_reset_kernel;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+/* All under the mutex. */
+static uint64_t placed;	    /* nodes that memory was placed for; 0: not known */
+static uint64_t generation; /* that the last reset was for */
+static bool preparing;
+static struct vfrt_reset *running;
+static unsigned workers;
+
+uint64_t vfrt_usable_nodes(const struct virtflex_topology_page *page)
+{
+	uint64_t nodes = 0;
+
+	for (unsigned node = 0; node < page->node_count; node++)
+		if ((page->node[node].flags & VIRTFLEX_NODE_ONLINE) &&
+		    !(page->node[node].flags & VIRTFLEX_NODE_EVACUATING))
+			nodes |= UINT64_C(1) << node;
+	return nodes;
+}
+
+void vfrt_reset_placed(uint64_t nodes)
+{
+	pthread_mutex_lock(&mutex);
+	placed = nodes;
+	pthread_mutex_unlock(&mutex);
+}
+
+void vfrt_reset_forked(void)
+{
+	pthread_mutex_init(&mutex, NULL);
+	pthread_cond_init(&changed, NULL);
+	preparing = false;
+	running = NULL;
+	workers = 0;
+}
+
+void vfrt_reset_use(const struct vfrt_reset_kernel *other)
+{
+	kernel = other;
+}
+
+/* A page from a file may tell of nodes that aren't the kernel's: those of an
+ * embedded host, say. */
+static bool speaks_of_kernel(const struct virtflex_topology_page *page, uint64_t nodes)
+{
+	for (; nodes; nodes &= nodes - 1) {
+		unsigned node = (unsigned)__builtin_ctzll(nodes);
+		struct vfrt_cpus cpus = vfrt_machine_node_cpus(kernel->sysfs, node);
+
+		for (unsigned cpu = 0; cpu < page->cpu_count; cpu++)
+			if (vfrt_cpus_has(&cpus, cpu) &&
+			    page->cpu_node[cpu] != VIRTFLEX_CPU_OFFLINE &&
+			    page->cpu_node[cpu] != node)
+				return false;
+	}
+	return true;
+}
+
+static uint8_t node_of(const struct virtflex_topology_page *page, const struct vfrt_cpus *place)
+{
+	unsigned cpu = vfrt_cpus_next(place, 0);
+
+	return cpu < page->cpu_count ? (uint8_t)page->cpu_node[cpu] : 0;
+}
+
+/* The node of each thread: its place's; without places the allowed CPUs are
+ * taken to be filled evenly, node after node. */
+static void set_blocks(struct vfrt_reset_request *request, const struct vfrt_view *view,
+		       unsigned threads, enum vfrt_bind bind)
+{
+	const struct virtflex_topology_page *page = view->page;
+	uint8_t by_node[VIRTFLEX_MAX_CPUS];
+	unsigned cpus = 0;
+
+	for (unsigned node = 0; node < page->node_count; node++)
+		for (unsigned cpu = 0; cpu < page->cpu_count; cpu++)
+			if (page->cpu_node[cpu] == node && vfrt_cpus_has(&view->allowed, cpu))
+				by_node[cpus++] = (uint8_t)node;
+	request->blocks = threads < VIRTFLEX_MAX_CPUS ? threads : VIRTFLEX_MAX_CPUS;
+	if (cpus == 0)
+		request->blocks = 0;
+	for (unsigned i = 0; i < request->blocks; i++) {
+		if (bind == VFRT_BIND_FALSE || view->places.count == 0)
+			request->block[i] = by_node[(size_t)i * cpus / request->blocks];
+		else
+			request->block[i] = node_of(
+				page, &view->places.place[vfrt_place_of(bind, i, request->blocks,
+									view->places.count, 0)]);
+	}
+}
+
+/* Returns false where there is nothing to move. */
+static bool make_request(struct vfrt_reset_request *request, unsigned threads, enum vfrt_bind bind)
+{
+	uint64_t kernel_nodes = vfrt_reset_memory_nodes(kernel->sysfs), before;
+	const struct vfrt_view *view;
+	bool needed = false;
+
+	if (!(kernel_nodes & (kernel_nodes - 1)))
+		return false;
+	vfrt_lock();
+	view = vfrt_view();
+	if (view->generation != 0) {
+		request->nodes = vfrt_usable_nodes(view->page);
+		pthread_mutex_lock(&mutex);
+		before = placed;
+		placed = request->nodes;
+		pthread_mutex_unlock(&mutex);
+		request->mode = request->nodes & ~before ? VFRT_RESET_SPREAD : VFRT_RESET_LEAVE;
+		needed = before && before != request->nodes &&
+			 speaks_of_kernel(view->page, kernel_nodes);
+		memcpy(request->distance, view->page->distance, sizeof request->distance);
+		request->nodes &= kernel_nodes;
+		set_blocks(request, view, threads, bind);
+	}
+	vfrt_unlock();
+	return needed && request->nodes;
+}
+
+static void prepare(unsigned threads, enum vfrt_bind bind)
+{
+	struct vfrt_reset_request request = { 0 };
+	struct vfrt_reset *reset = NULL;
+	int rc = 0;
+
+	if (make_request(&request, threads, bind))
+		rc = vfrt_reset_begin(&reset, &request, kernel);
+	if (rc < 0)
+		vfrt_log("memory not placed anew: %s", strerror(-rc));
+	pthread_mutex_lock(&mutex);
+	running = rc == 0 ? reset : NULL;
+	preparing = false;
+	pthread_cond_broadcast(&changed);
+}
+
+static void report(uint64_t of, const struct vfrt_reset_result *result)
+{
+	vfrt_log("generation %" PRIu64 ": memory: %" PRIu64 " KiB moved, left: shared %" PRIu64
+		 ", busy %" PRIu64 ", no room %" PRIu64 ", gone %" PRIu64 ", by policy %" PRIu64
+		 ", refused %" PRIu64,
+		 of, 4 * result->moved, 4 * result->left[VFRT_RESET_SHARED],
+		 4 * result->left[VFRT_RESET_BUSY], 4 * result->left[VFRT_RESET_NO_MEMORY],
+		 4 * result->left[VFRT_RESET_GONE], 4 * result->left[VFRT_RESET_POLICY],
+		 4 * result->left[VFRT_RESET_REFUSED]);
+}
+
+/* Under the mutex, which is released meanwhile. */
+static void take_part(void)
+{
+	struct vfrt_reset *reset = running;
+	struct vfrt_reset_result result;
+
+	workers++;
+	pthread_mutex_unlock(&mutex);
+	vfrt_reset_work(reset);
+	pthread_mutex_lock(&mutex);
+	if (--workers > 0)
+		return;
+	running = NULL;
+	vfrt_reset_end(reset, &result);
+	report(generation, &result);
+	pthread_cond_broadcast(&changed);
+}
+
+void vfrt_reset_memory(uint64_t of, unsigned threads, enum vfrt_bind bind)
+{
+	pthread_mutex_lock(&mutex);
+	/* What is being done for an older topology ends first. */
+	while (preparing || (running && of > generation))
+		pthread_cond_wait(&changed, &mutex);
+	if (of > generation && threads > 0) {
+		generation = of;
+		preparing = true;
+		pthread_mutex_unlock(&mutex);
+		prepare(threads, bind);
+	}
+	if (running && of == generation)
+		take_part();
+	pthread_mutex_unlock(&mutex);
+}
