@@ -1,8 +1,8 @@
 /**
  * Starts an unmodified OpenMP program under the adapting runtime.
  *
- * Limits: dynamically linked programs only; a runtime that the program
- * loads later by itself (dlopen) is not seen. If this process is killed, the
+ * Limits: dynamically linked programs only; of a runtime that the program
+ * loads later by itself (dlopen) it has to be told. If this process is killed, the
  * program is too, but not the processes that it may have started.
  *
  * @since 0.1.0
@@ -13,7 +13,13 @@ import { ChildProcessSpawner } from "effect/process";
 import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { locateLibgomp } from "./AdaptingLibgomp.ts";
-import { checkLibraries, findProgram, runtimeOf } from "./internal/Inspect.ts";
+import {
+  checkLibraries,
+  findProgram,
+  loaderOf,
+  type RuntimeKind,
+  runtimeOf,
+} from "./internal/Inspect.ts";
 import { LaunchError, type RuntimeMissing } from "./LaunchError.ts";
 import { locateOmptTool } from "./OmptTool.ts";
 
@@ -22,6 +28,11 @@ export interface LaunchOptions {
   /** A path, or a name that is looked for on `PATH`. */
   readonly program: string;
   readonly args?: ReadonlyArray<string>;
+  /**
+   * The runtime that it loads by itself, as interpreters do (Python, R); scripts may be run
+   * then, too. Unless it is said, the one that the program is linked with.
+   */
+  readonly runtime?: RuntimeKind;
   /** The topology page to follow; without it, the kernel module's. */
   readonly page?: string;
   /** Set over this process's environment; undefined takes away. */
@@ -90,6 +101,12 @@ const onLibgomp = (directory: string, given: Environment) => ({
   LD_LIBRARY_PATH: before(directory, given["LD_LIBRARY_PATH"]),
 });
 
+/** A library that is loaded first serves those, too, that bring a copy of their own, as wheels do. */
+const withLibgomp = (directory: string, given: Environment) => ({
+  ...onLibgomp(directory, given),
+  LD_PRELOAD: before(`${directory}/libgomp.so.1`, given["LD_PRELOAD"]),
+});
+
 /** Tools that were asked for already go on beside ours, which passes them every event. */
 const withTool = (tool: string, given: Environment) => ({
   OMP_TOOL_LIBRARIES: tool,
@@ -114,17 +131,24 @@ const launch = Effect.fn("OmpProgram.launch")(function* (options: LaunchOptions)
   if (page !== undefined && !(yield* Effect.orElseSucceed(fs.exists(page), () => false))) {
     return yield* refuse("no-page", `the topology page ${page} is not there`);
   }
-  const { kind, interpreter } = yield* runtimeOf(program, given);
+  const { kind, interpreter } =
+    options.runtime === undefined
+      ? yield* runtimeOf(program, given)
+      : { kind: options.runtime, interpreter: yield* loaderOf(program) };
   if (kind === "libomp" && given["OMP_TOOL"] === "disabled") {
     return yield* refuse("tool-disabled", "OMP_TOOL=disabled keeps its libomp from adapting");
   }
   const runtime = yield* kind === "libgomp" ? locateLibgomp : locateOmptTool;
+  const adapting =
+    kind === "libomp" ? withTool : options.runtime === undefined ? onLibgomp : withLibgomp;
   const env = {
     ...given,
-    ...(kind === "libgomp" ? onLibgomp(runtime, given) : withTool(runtime, given)),
+    ...adapting(runtime, given),
     ...(page === undefined ? {} : { VIRTFLEX_TOPOLOGY: resolve(page) }),
   };
-  yield* checkLibraries(program, interpreter, `${runtime}/libgomp.so.1`, env);
+  if (interpreter !== undefined) {
+    yield* checkLibraries(program, interpreter, `${runtime}/libgomp.so.1`, env);
+  }
 
   const exit = yield* Deferred.make<ProgramExit>();
   const group = stdio === "pipe";

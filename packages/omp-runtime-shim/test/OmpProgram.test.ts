@@ -88,6 +88,42 @@ describe("a program that is launched", () => {
       }),
     ));
 
+  test.each(["loads", "loading-script"])("may load its runtime itself, told which: %s", (name) =>
+    run(
+      Effect.gen(function* () {
+        const page = programs.at(`topology-of-${name}`);
+        const publisher = yield* Effect.acquireRelease(
+          Effect.sync(() => new native.Publisher(page)),
+          (open) => Effect.sync(() => open.close()),
+        );
+        publisher.publish(pageOf(false), 1n);
+        const args = [programs.at("libuser.so"), programs.at("libwheel.so")];
+        const env = { OMP_NUM_THREADS: undefined };
+        const told = { program: programs.at(name), args, page, env };
+        const program = yield* launch({ ...told, runtime: "libgomp" });
+        const threads = String(halfCpus.length);
+        expect(yield* Stream.runCollect(lines(program))).toEqual([threads, threads]);
+
+        const tool = yield* launch({ ...told, runtime: "libomp" });
+        const all = String(ownCpus.length);
+        expect(yield* Stream.runCollect(lines(tool))).toEqual([all, all]);
+      }),
+    ),
+  );
+
+  test("is refused where no runtime could be brought to it", () =>
+    run(
+      Effect.gen(function* () {
+        for (const [name, code] of [
+          ["static", "LAUNCH_STATIC"],
+          ["text", "LAUNCH_NOT_ELF"],
+        ] as const) {
+          const program = programs.at(name);
+          expect((yield* Effect.flip(launch({ program, runtime: "libgomp" }))).code).toBe(code);
+        }
+      }),
+    ));
+
   test("is not launched for a page that is not there", () =>
     run(
       Effect.gen(function* () {

@@ -2,7 +2,14 @@
 import { NodeServices } from "@effect/platform-node";
 import { Effect } from "effect";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, globSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -55,10 +62,21 @@ export const buildPrograms = async () => {
   cc("lost", "caller.c", "-fopenmp", "-Wl,--no-as-needed", at("liblost.so"), "-lgomp");
   execFileSync("rm", [at("liblost.so")]);
 
+  // One that loads its runtime itself; a library that brings its own copy, by another name, as
+  // those of Python's wheels do.
+  cc("loads", "loads.c");
+  const renamed = readFileSync(libgompPath, "latin1").replaceAll("libgomp.so.1", "libgomp.so.9");
+  writeFileSync(at("libgomp.so.9"), renamed, "latin1");
+  const ownCopy = [at("team-library.o"), at("libgomp.so.9"), rpath];
+  cc("team-library.o", "library.c", "-fopenmp", "-fPIC", "-c");
+  execFileSync("gcc", ["-shared", "-o", at("libwheel.so"), ...ownCopy]);
+
   const write = (name: string, content: string | Uint8Array, mode: number) => {
     writeFileSync(at(name), content, { mode });
   };
   write("script", "#!/usr/bin/env python3\nprint()\n", 0o755);
+  const loads = [at("loads"), at("libuser.so"), at("libwheel.so")];
+  write("loading-script", `#!/bin/sh\nexec ${loads.join(" ")}\n`, 0o755);
   write("text", "Dear loader\n", 0o755);
   write("empty", "", 0o755);
   write("not-executable", "", 0o644);

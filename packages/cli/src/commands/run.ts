@@ -56,13 +56,19 @@ export const run = Command.make(
       Flag.withDescription("Follow the page of this guest of the embedded host"),
       Flag.optional,
     ),
+    runtime: Flag.Literals("runtime", ["libgomp", "libomp"]).pipe(
+      Flag.withDescription(
+        "The OpenMP runtime that the program loads by itself, as Python does; else the one it is linked with",
+      ),
+      Flag.optional,
+    ),
     command: Argument.String("program").pipe(
       Argument.withDescription("The program and its arguments, after --"),
       Argument.atLeast(1),
     ),
   },
   Effect.fnUntraced(
-    function* ({ page, domain, command: [program = "", ...args] }) {
+    function* ({ page, domain, runtime, command: [program = "", ...args] }) {
       const path = yield* choosePage(page, domain);
       const { launch } = yield* OmpProgram;
       const running = yield* launch({
@@ -70,6 +76,7 @@ export const run = Command.make(
         args,
         stdio: "inherit",
         ...(path === undefined ? {} : { page: path }),
+        ...(Option.isNone(runtime) ? {} : { runtime: runtime.value }),
       });
       const exit = yield* running.exit;
       process.exitCode = statusOf(exit);
@@ -83,6 +90,10 @@ export const run = Command.make(
     {
       command: "virtflex run -- ./cg --class A",
       description: "Its exit status is passed through; by a signal: 128 + its number",
+    },
+    {
+      command: "virtflex run --runtime libgomp -- python3 fit.py",
+      description: "An interpreter, whose modules bring the runtime",
     },
   ]),
 );

@@ -76,9 +76,9 @@ const resolve = Effect.fn("resolve")(function* (
 /** Which runtime a program uses; one that uses both is taken by its libgomp. */
 export type RuntimeKind = "libgomp" | "libomp";
 
-/** The runtime that the program at `path` uses in this environment. */
-export const runtimeOf = Effect.fn("runtimeOf")(function* (path: string, env: Environment) {
-  const elf = yield* Elf.read(path).pipe(
+/** What its file tells of a dynamically linked program. */
+const readProgram = Effect.fnUntraced(function* (path: string) {
+  const { interpreter, needed } = yield* Elf.read(path).pipe(
     Effect.catchTag("PlatformError", ({ message }) => Effect.fail(refuse(path, "io", message))),
     Effect.catchTag("ElfRefused", ({ reason, detail }) =>
       Effect.gen(function* () {
@@ -89,13 +89,24 @@ export const runtimeOf = Effect.fn("runtimeOf")(function* (path: string, env: En
       }),
     ),
   );
-  if (elf.interpreter === undefined) {
-    return yield* refuse(
-      path,
-      "static",
-      "it is statically linked, and its libraries can't be replaced",
-    );
-  }
+  return interpreter === undefined
+    ? yield* refuse(path, "static", "it is statically linked, and its libraries can't be replaced")
+    : { interpreter, needed };
+});
+
+/** The loader of a program that loads its runtime itself; undefined: of a script, which has its own. */
+export const loaderOf = (path: string) =>
+  readProgram(path).pipe(
+    Effect.map(({ interpreter }): string | undefined => interpreter),
+    Effect.catchIf(
+      ({ reason }) => reason === "script",
+      () => Effect.succeed(undefined),
+    ),
+  );
+
+/** The runtime that the program at `path` uses in this environment. */
+export const runtimeOf = Effect.fn("runtimeOf")(function* (path: string, env: Environment) {
+  const elf = yield* readProgram(path);
   const libraries = yield* resolve(path, elf.interpreter, env);
   const uses = (name: string) => libraries.has(name) || elf.needed.includes(name);
   const kind: RuntimeKind | undefined = uses(libgomp)
@@ -104,7 +115,9 @@ export const runtimeOf = Effect.fn("runtimeOf")(function* (path: string, env: En
       ? "libomp"
       : undefined;
   if (kind === undefined) {
-    return yield* refuse(path, "no-openmp", "it is linked with no OpenMP runtime (gcc -fopenmp?)");
+    const detail =
+      "it is linked with no OpenMP runtime (gcc -fopenmp?); if it loads one itself, say which";
+    return yield* refuse(path, "no-openmp", detail);
   }
   return { kind, interpreter: elf.interpreter };
 });
