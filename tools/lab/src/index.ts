@@ -7,4 +7,5 @@ export * as Command from "./Command.ts";
 export * as GuestConfig from "./GuestConfig.ts";
 export * as Lab from "./Lab.ts";
 export * as LabError from "./LabError.ts";
+export * as PlainLinux from "./meter/PlainLinux.ts";
 export * as Shape from "./Shape.ts";

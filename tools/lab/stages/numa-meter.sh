@@ -1,5 +1,5 @@
 #!/bin/bash
-# OUT/numa-meter.so: the meter, a plugin of QEMU; OUT/walk: the program that checks it. Built in the buildroot.
+# OUT/numa-meter.so: the meter, a plugin of QEMU; OUT/walk: the program that checks it, and OUT/walk.cpio: an initramfs that is just that.
 set -euo pipefail
 . "$(dirname "$0")/in-buildroot.sh"
 
@@ -9,3 +9,7 @@ cp "$METER/test/walk.c" "$OUT/source/test/"
 in_buildroot "$OUT/source" make plugin walk QEMU_INCLUDE=.
 mv "$OUT"/source/build/{numa-meter.so,walk} "$OUT/"
 rm -r "$OUT/source"
+mkdir "$OUT/root"
+cp "$OUT/walk" "$OUT/root/init"
+(cd "$OUT/root" && find . | cpio -o -H newc --quiet) >"$OUT/walk.cpio"
+rm -r "$OUT/root"
