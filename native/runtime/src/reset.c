@@ -19,6 +19,7 @@ struct vfrt_reset {
 	struct vfrt_mover mover;
 	struct vfrt_regions regions;
 	size_t *first_piece; /* of each region; one more: of all */
+	uint64_t *rank;	     /* of each piece's first page */
 	atomic_size_t next_piece;
 	pthread_mutex_t mutex; /* of result */
 	struct vfrt_reset_result result;
@@ -57,6 +58,55 @@ static size_t pieces(const struct vfrt_region *region)
 	return (region->end - 1) / piece_size(region) - region->start / piece_size(region) + 1;
 }
 
+static struct vfrt_part part_of(const struct vfrt_region *region, size_t piece, uint64_t rank)
+{
+	uintptr_t end = piece_start(region, piece + 1);
+
+	return (struct vfrt_part){
+		.region = region,
+		.start = piece_start(region, piece),
+		.end = end < region->end ? end : region->end,
+		.rank = rank,
+	};
+}
+
+/* Where the kernel doesn't tell, all is taken to be present. */
+static uint64_t count_present(const struct vfrt_reset *reset, const struct vfrt_part *part,
+			      uint64_t *entry)
+{
+	size_t pages = (part->end - part->start) / 4096;
+	uint64_t present = 0;
+
+	if (part->region->page_size > 4096 ||
+	    !vfrt_pagemap_read(reset->mover.pagemap, entry, part->start, part->end))
+		return pages;
+	for (size_t i = 0; i < pages; i++)
+		present += entry[i] >> 63;
+	return present;
+}
+
+static int rank_pieces(struct vfrt_reset *reset)
+{
+	size_t total = reset->first_piece[reset->regions.count];
+	uint64_t *entry = malloc(VFRT_PIECE_PAGES * sizeof *entry);
+
+	reset->rank = calloc(total + 1, sizeof *reset->rank);
+	for (size_t i = 0; entry && reset->rank && i < reset->regions.count; i++) {
+		struct vfrt_region *region = &reset->regions.region[i];
+
+		region->dealt = vfrt_target_deals(&reset->targets, region);
+		for (size_t piece = 0; region->dealt && piece < pieces(region); piece++) {
+			struct vfrt_part part = part_of(region, piece, 0);
+
+			reset->rank[reset->first_piece[i] + piece] = region->ranks;
+			region->ranks += count_present(reset, &part, entry);
+		}
+		region->dealt &= region->ranks > 0;
+	}
+	free(entry);
+	return entry && reset->rank ? 0 : -ENOMEM;
+}
+
 static int plan(struct vfrt_reset *reset)
 {
 	struct vfrt_regions *regions = &reset->regions;
@@ -75,7 +125,7 @@ static int plan(struct vfrt_reset *reset)
 		total += pieces(&regions->region[i]);
 	}
 	reset->first_piece[kept] = total;
-	return 0;
+	return rank_pieces(reset);
 }
 
 int vfrt_reset_begin(struct vfrt_reset **begun, const struct vfrt_reset_request *request,
@@ -91,6 +141,8 @@ int vfrt_reset_begin(struct vfrt_reset **begun, const struct vfrt_reset_request 
 	reset->mover = (struct vfrt_mover){ kernel, &reset->targets, -1 };
 	pthread_mutex_init(&reset->mutex, NULL);
 	vfrt_targets_start(&reset->targets, &reset->request, kernel->sysfs);
+	snprintf(path, sizeof path, "%s/pagemap", kernel->proc);
+	reset->mover.pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	rc = vfrt_regions_read(&reset->regions, kernel->proc);
 	if (rc == 0)
 		rc = plan(reset);
@@ -99,8 +151,6 @@ int vfrt_reset_begin(struct vfrt_reset **begun, const struct vfrt_reset_request 
 		return rc;
 	}
 	reset->result.way = VFRT_RESET_WAY_MOVE_PAGES;
-	snprintf(path, sizeof path, "%s/pagemap", kernel->proc);
-	reset->mover.pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	*begun = reset;
 	return 0;
 }
@@ -131,16 +181,13 @@ static size_t find_region(const struct vfrt_reset *reset, size_t number)
 }
 
 static void move_piece(struct vfrt_reset *reset, struct vfrt_piece *piece, size_t number,
-		       struct vfrt_reset_result *part)
+		       struct vfrt_reset_result *result)
 {
 	size_t i = find_region(reset, number);
-	const struct vfrt_region *region = &reset->regions.region[i];
-	size_t within = number - reset->first_piece[i];
-	uintptr_t start = piece_start(region, within);
-	uintptr_t end = piece_start(region, within + 1);
+	struct vfrt_part part = part_of(&reset->regions.region[i], number - reset->first_piece[i],
+					reset->rank[number]);
 
-	vfrt_move_piece(&reset->mover, piece, region, start, end < region->end ? end : region->end,
-			part);
+	vfrt_move_piece(&reset->mover, piece, &part, result);
 }
 
 /* The stack of the calling thread isn't dealt in blocks: it has it for itself. */
@@ -179,6 +226,7 @@ void vfrt_reset_end(struct vfrt_reset *reset, struct vfrt_reset_result *result)
 		close(reset->mover.pagemap);
 	vfrt_regions_free(&reset->regions);
 	free(reset->first_piece);
+	free(reset->rank);
 	pthread_mutex_destroy(&reset->mutex);
 	free(reset);
 }

@@ -24,6 +24,8 @@ struct vfrt_region {
 	uint64_t policy_nodes;
 	uint64_t nodes;	  /* that it has pages on */
 	uint64_t pages;	  /* present, of page_size */
+	bool dealt;	  /* in blocks, by rank */
+	uint64_t ranks;	  /* of 4 KiB: how many */
 	atomic_bool stack; /* of a thread: not dealt in blocks */
 };
 

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <unistd.h>
 
-#define PRESENT (UINT64_C(1) << 63) /* of an entry of pagemap */
 #define EXTENT_PAGES (VFRT_EXTENT / 4096)
 
 /* A kernel that can't move one page may leave those after it in the same call
@@ -17,19 +16,38 @@ static const size_t call_size[] = { VFRT_PIECE_PAGES, 256, 16 };
 /* No status that the kernel gives. */
 #define UNTOLD INT_MIN
 
-static void list_pages(const struct vfrt_mover *mover, struct vfrt_piece *piece,
-		       const struct vfrt_region *region, uintptr_t start, uintptr_t end)
+bool vfrt_pagemap_read(int pagemap, uint64_t *entry, uintptr_t start, uintptr_t end)
 {
-	size_t pages = (end - start) / region->page_size;
-	bool present = region->page_size == 4096 && mover->pagemap >= 0 &&
-		     pread(mover->pagemap, piece->pagemap, pages * 8, (off_t)(start / 4096 * 8)) ==
-			     (ssize_t)(pages * 8);
+	ssize_t bytes = (ssize_t)((end - start) / 4096 * 8);
 
-	piece->present = present;
+	return pagemap >= 0 && pread(pagemap, entry, (size_t)bytes, (off_t)(start / 4096 * 8)) == bytes;
+}
+
+static void list_pages(const struct vfrt_mover *mover, struct vfrt_piece *piece,
+		       const struct vfrt_part *part)
+{
+	size_t size = part->region->page_size, pages = (part->end - part->start) / size;
+
+	piece->present = size == 4096 && vfrt_pagemap_read(mover->pagemap, piece->pagemap,
+							   part->start, part->end);
 	piece->count = 0;
 	for (size_t i = 0; i < pages; i++)
-		if (!present || piece->pagemap[i] & PRESENT)
-			piece->page[piece->count++] = (void *)(start + i * region->page_size);
+		if (!piece->present || piece->pagemap[i] & VFRT_PRESENT)
+			piece->page[piece->count++] = (void *)(part->start + i * size);
+}
+
+/* size is that of the page, or of the extent that begins with it. */
+static int target(const struct vfrt_mover *mover, const struct vfrt_piece *piece,
+		  const struct vfrt_part *part, size_t i, size_t size, unsigned retry)
+{
+	struct vfrt_place page = {
+		.address = (uintptr_t)piece->page[i],
+		.size = size,
+		.rank = part->rank + i * (part->region->page_size / 4096),
+		.now = piece->now[i],
+	};
+
+	return vfrt_target(mover->targets, part->region, page, retry);
 }
 
 static size_t look(const struct vfrt_mover *mover, struct vfrt_piece *piece)
@@ -107,30 +125,29 @@ static bool may_be_thp(const struct vfrt_piece *piece, size_t i)
 	return true;
 }
 
-static void set_extent_target(struct vfrt_piece *piece, size_t i, int target)
+static void set_extent_target(struct vfrt_piece *piece, size_t i, int node)
 {
 	for (size_t k = 0; k < EXTENT_PAGES; k++)
-		piece->target[i + k] = target;
+		piece->target[i + k] = node;
 }
 
 /* Asks for the first page of each extent that may be a THP: if it is one, all
  * of it moves, by one page of the call. */
 static void move_thps(const struct vfrt_mover *mover, struct vfrt_piece *piece,
-		      const struct vfrt_region *region, unsigned retry)
+		      const struct vfrt_part *part, unsigned retry)
 {
 	piece->chosen = 0;
 	for (size_t i = 0; i < piece->count; i++) {
-		int target;
+		int node;
 
 		if (!may_be_thp(piece, i))
 			continue;
-		target = vfrt_target(mover->targets, region, (uintptr_t)piece->page[i], VFRT_EXTENT,
-				     piece->now[i], retry);
-		if (target >= 0 && target != piece->now[i])
-			choose(piece, i, target);
+		node = target(mover, piece, part, i, VFRT_EXTENT, retry);
+		if (node >= 0 && node != piece->now[i])
+			choose(piece, i, node);
 		/* Whole, where it belongs: were it small pages, they could be no
 		 * better together. */
-		set_extent_target(piece, i, target);
+		set_extent_target(piece, i, node);
 		i += EXTENT_PAGES - 1;
 	}
 	if (piece->chosen > 0)
@@ -150,7 +167,7 @@ static void move_thps(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 
 /* Node after node: the kernel begins a batch wherever the node changes. */
 static void move_rest(const struct vfrt_mover *mover, struct vfrt_piece *piece,
-		      const struct vfrt_region *region, unsigned retry)
+		      const struct vfrt_part *part, unsigned retry)
 {
 	uint64_t targets = 0;
 
@@ -159,9 +176,8 @@ static void move_rest(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 		if (piece->now[i] < 0)
 			continue;
 		if (piece->target[i] == UNTOLD)
-			piece->target[i] = vfrt_target(mover->targets, region,
-						       (uintptr_t)piece->page[i],
-						       region->page_size, piece->now[i], retry);
+			piece->target[i] = target(mover, piece, part, i, part->region->page_size,
+						  retry);
 		if (piece->target[i] >= 0 && piece->target[i] != piece->now[i])
 			targets |= UINT64_C(1) << piece->target[i];
 	}
@@ -181,9 +197,9 @@ static bool settled(const struct vfrt_piece *piece, size_t i)
 	return piece->now[i] < 0 || piece->now[i] == piece->target[i];
 }
 
-static enum vfrt_reset_reason reason(int target, int now, int error)
+static enum vfrt_reset_reason reason(int wanted, int now, int error)
 {
-	if (target == VFRT_NO_TARGET)
+	if (wanted == VFRT_NO_TARGET)
 		return VFRT_RESET_POLICY;
 	if (now == -ENOENT || now == -EFAULT || error == -ENOENT || error == -EFAULT)
 		return VFRT_RESET_GONE;
@@ -220,12 +236,11 @@ static void account(const struct vfrt_piece *piece, const struct vfrt_region *re
 }
 
 void vfrt_move_piece(const struct vfrt_mover *mover, struct vfrt_piece *piece,
-		     const struct vfrt_region *region, uintptr_t start, uintptr_t end,
-		     struct vfrt_reset_result *result)
+		     const struct vfrt_part *part, struct vfrt_reset_result *result)
 {
 	bool unsettled = true;
 
-	list_pages(mover, piece, region, start, end);
+	list_pages(mover, piece, part);
 	if (piece->count == 0)
 		return;
 	query(mover, piece);
@@ -237,12 +252,12 @@ void vfrt_move_piece(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 		for (size_t i = 0; i < piece->count; i++)
 			if (!settled(piece, i) || retry == 0)
 				piece->target[i] = UNTOLD;
-		if (region->has_thp)
-			move_thps(mover, piece, region, retry);
-		move_rest(mover, piece, region, retry);
+		if (part->region->has_thp)
+			move_thps(mover, piece, part, retry);
+		move_rest(mover, piece, part, retry);
 		unsettled = false;
 		for (size_t i = 0; i < piece->count; i++)
 			unsettled |= !settled(piece, i) && piece->target[i] != VFRT_NO_TARGET;
 	}
-	account(piece, region, result);
+	account(piece, part->region, result);
 }

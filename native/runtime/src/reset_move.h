@@ -18,6 +18,7 @@ struct vfrt_mover {
 struct vfrt_piece {
 	size_t count;
 	bool present; /* for sure: else some of them may never have been touched */
+	uint64_t pagemap[VFRT_PIECE_PAGES];
 	/* Of each page that is present. */
 	void *page[VFRT_PIECE_PAGES];
 	int first[VFRT_PIECE_PAGES]; /* node that it was found on, or -errno */
@@ -30,13 +31,22 @@ struct vfrt_piece {
 	void *call_page[VFRT_PIECE_PAGES];
 	int call_node[VFRT_PIECE_PAGES];
 	int call_status[VFRT_PIECE_PAGES];
-	uint64_t pagemap[VFRT_PIECE_PAGES];
 };
 
-/* Moves what of region is between start and end (at most VFRT_PIECE apart),
- * and adds to *result.  A bounded number of system calls. */
+/* Which pages of 4 KiB are present: entries of pagemap. */
+#define VFRT_PRESENT (UINT64_C(1) << 63)
+bool vfrt_pagemap_read(int pagemap, uint64_t *entry, uintptr_t start, uintptr_t end);
+
+/* Part of a region, at most VFRT_PIECE or one page. */
+struct vfrt_part {
+	const struct vfrt_region *region;
+	uintptr_t start, end;
+	uint64_t rank; /* of its first page */
+};
+
+/* Moves what there is of the part, and adds to *result.  A bounded number of
+ * system calls. */
 void vfrt_move_piece(const struct vfrt_mover *mover, struct vfrt_piece *piece,
-		     const struct vfrt_region *region, uintptr_t start, uintptr_t end,
-		     struct vfrt_reset_result *result);
+		     const struct vfrt_part *part, struct vfrt_reset_result *result);
 
 #endif

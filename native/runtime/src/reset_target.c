@@ -80,43 +80,46 @@ static int spread(const struct vfrt_targets *targets, uint64_t nodes, uintptr_t 
 	return VFRT_NO_TARGET;
 }
 
-static bool dealt(const struct vfrt_targets *targets, const struct vfrt_region *region)
+bool vfrt_target_deals(const struct vfrt_targets *targets, const struct vfrt_region *region)
 {
 	const struct vfrt_reset_request *request = targets->request;
 
 	return request->mode == VFRT_RESET_SPREAD && request->blocks > 0 && !region->stack &&
+	       region->policy == VFRT_POLICY_DEFAULT &&
 	       region->pages * (region->page_size / 4096) >=
 		       (uint64_t)PAGES_A_BLOCK * request->blocks;
 }
 
-/* The static schedule's owner of the middle of the page. */
+/* The static schedule's owner of the middle of the page.  By rank, not by
+ * address: a mapping may have holes, and neighbours that the kernel merged with
+ * it, of which little is present: a thread's stack, say. */
 static int owner(const struct vfrt_targets *targets, const struct vfrt_region *region,
-		 uintptr_t address, size_t size)
+		 const struct vfrt_place *page)
 {
 	const struct vfrt_reset_request *request = targets->request;
-	uint64_t offset = address + size / 2 - region->start;
-	unsigned block = (unsigned)((unsigned __int128)offset * request->blocks /
-				    (region->end - region->start));
+	uint64_t rank = page->rank + page->size / 8192;
+	unsigned block = (unsigned)((unsigned __int128)rank * request->blocks / region->ranks);
 
 	return request->block[block < request->blocks ? block : request->blocks - 1];
 }
 
 static int by_default(const struct vfrt_targets *targets, const struct vfrt_region *region,
-		      uintptr_t address, size_t size, int now, unsigned retry)
+		      const struct vfrt_place *page, unsigned retry)
 {
 	uint64_t nodes = targets->request->nodes;
 
-	if (dealt(targets, region)) {
-		int node = owner(targets, region, address, size);
+	if (region->dealt && !region->stack) {
+		int node = owner(targets, region, page);
 
-		if (has(nodes, node) && (retry == 0 || has(nodes, now)))
+		if (has(nodes, node) && (retry == 0 || has(nodes, page->now)))
 			return node;
 	}
-	return has(nodes, now) ? now : spread(targets, nodes, address, now, retry);
+	return has(nodes, page->now) ? page->now
+				     : spread(targets, nodes, page->address, page->now, retry);
 }
 
 int vfrt_target(const struct vfrt_targets *targets, const struct vfrt_region *region,
-		uintptr_t address, size_t size, int now, unsigned retry)
+		struct vfrt_place page, unsigned retry)
 {
 	uint64_t nodes = targets->request->nodes, set = region->policy_nodes & nodes;
 
@@ -125,27 +128,27 @@ int vfrt_target(const struct vfrt_targets *targets, const struct vfrt_region *re
 		break;
 	case VFRT_POLICY_INTERLEAVE:
 		/* As the kernel, for a mapping that wasn't moved by mremap. */
-		if (set && (retry == 0 || has(set, now)))
-			return nth(set, (unsigned)(address / size));
+		if (set && (retry == 0 || has(set, page.now)))
+			return nth(set, (unsigned)(page.address / page.size));
 		break;
 	case VFRT_POLICY_BIND:
-		if (has(set, now))
-			return now;
+		if (has(set, page.now))
+			return page.now;
 		if (!set)
-			return has(nodes, now) ? now : VFRT_NO_TARGET;
-		return spread(targets, set, address, now, retry);
+			return has(nodes, page.now) ? page.now : VFRT_NO_TARGET;
+		return spread(targets, set, page.address, page.now, retry);
 	case VFRT_POLICY_PREFERRED:
-		if (set && (retry == 0 || has(nodes, now)))
+		if (set && (retry == 0 || has(nodes, page.now)))
 			return nth(set, 0);
-		return has(nodes, now) ? now : spread(targets, nodes, address, now, retry);
+		break;
 	case VFRT_POLICY_PREFERRED_MANY:
-		if (has(set, now))
-			return now;
+		if (has(set, page.now))
+			return page.now;
 		if (set && retry == 0)
-			return spread(targets, set, address, now, 0);
-		return has(nodes, now) ? now : spread(targets, nodes, address, now, retry);
+			return spread(targets, set, page.address, page.now, 0);
+		break;
 	}
-	return by_default(targets, region, address, size, now, retry);
+	return by_default(targets, region, &page, retry);
 }
 
 bool vfrt_target_concerns(const struct vfrt_targets *targets, const struct vfrt_region *region)
@@ -156,7 +159,7 @@ bool vfrt_target_concerns(const struct vfrt_targets *targets, const struct vfrt_
 		return true;
 	switch (region->policy) {
 	case VFRT_POLICY_DEFAULT:
-		return dealt(targets, region);
+		return vfrt_target_deals(targets, region);
 	case VFRT_POLICY_INTERLEAVE:
 		return set != 0;
 	default:

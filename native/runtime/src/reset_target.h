@@ -20,11 +20,20 @@ struct vfrt_targets {
 void vfrt_targets_start(struct vfrt_targets *targets, const struct vfrt_reset_request *request,
 			const char *sysfs);
 
-/* The node for the page at address that is on node now: often that same one.
- * size is that of the page, in bytes.  What leaves a full node tries another
- * one for each retry. */
+struct vfrt_place {
+	uintptr_t address;
+	size_t size;   /* of the page, bytes */
+	uint64_t rank; /* 4 KiB of the region that are present before it */
+	int now;       /* node */
+};
+
+/* The node for a page: often that which it is on.  What leaves a full node tries
+ * another one for each retry. */
 int vfrt_target(const struct vfrt_targets *targets, const struct vfrt_region *region,
-		uintptr_t address, size_t size, int now, unsigned retry);
+		struct vfrt_place page, unsigned retry);
+
+/* Whether the region is to be dealt in blocks. */
+bool vfrt_target_deals(const struct vfrt_targets *targets, const struct vfrt_region *region);
 
 /* Whether vfrt_target may differ from now for any page of the region. */
 bool vfrt_target_concerns(const struct vfrt_targets *targets, const struct vfrt_region *region);

@@ -1,6 +1,6 @@
 /**
- * The placement reset on a real kernel with four nodes: `test/reset_live.c` in the lab's guest, which asks the kernel where each page
- * is. Ten times in one process a node leaves and arrives again.
+ * The placement reset on a real kernel with four nodes, in the lab's guest: programs of `test/` that ask the kernel where each page is while
+ * a node leaves and arrives again and again.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, readdir, rm } from "node:fs/promises";
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { Effect } from "effect";
+import type * as Lab from "../../../tools/lab/src/Lab.ts";
 import { onLab } from "../../../tools/lab/src/Testing.ts";
 
 const run = promisify(execFile);
@@ -16,42 +17,77 @@ const native = join(import.meta.dirname, "..", "..");
 const kinds =
   "anonymous thp shared shmem file-private heap mlocked bound preferred interleaved hugetlb stack";
 
-const built = Effect.promise(async () => {
-  const runtime = join(native, "runtime");
-  const folder = await mkdtemp(join(tmpdir(), "virtflex-reset-"));
-  try {
-    const program = join(folder, "reset_live");
-    const sources = (await readdir(join(runtime, "src"))).filter((name) => /\.c$/.test(name));
-    await run("gcc", [
-      ...["-std=c11", "-D_GNU_SOURCE", "-O2", "-static", "-pthread", "-o", program],
-      ...["-I", join(runtime, "include"), "-I", join(runtime, "src")],
-      ...["-I", join(native, "abi", "include"), join(runtime, "test", "reset_live.c")],
-      ...sources.map((name) => join(runtime, "src", name)),
-    ]);
-    return await readFile(program);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-});
+/** A program of `test/` with all of libvirtflex-rt in it. */
+const build = (name: string, ...more: Array<string>) =>
+  Effect.promise(async () => {
+    const runtime = join(native, "runtime");
+    const folder = await mkdtemp(join(tmpdir(), "virtflex-reset-"));
+    try {
+      const program = join(folder, name);
+      const sources = (await readdir(join(runtime, "src"))).filter((file) => /\.c$/.test(file));
+      await run("gcc", [
+        ...["-std=c11", "-D_GNU_SOURCE", "-O2", "-pthread", "-o", program, ...more],
+        ...["-I", join(runtime, "include"), "-I", join(runtime, "src")],
+        ...["-I", join(native, "abi", "include"), join(runtime, "test", `${name}.c`)],
+        ...sources.map((file) => join(runtime, "src", file)),
+      ]);
+      return await readFile(program);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+/** What the kernel's NUMA balancing moves by itself afterwards isn't the reset's doing. */
+const withoutBalancing = (guest: Lab.Host) =>
+  Effect.acquireRelease(guest.check("echo 0 >/proc/sys/kernel/numa_balancing"), () =>
+    Effect.ignore(guest.check("echo 1 >/proc/sys/kernel/numa_balancing")),
+  );
 
 describe("the placement reset in user space", () => {
   it(
     "moves every kind of memory off a node that leaves, and deals it when the node is back",
     onLab(function* (lab) {
       const guest = yield* lab.guest();
-      yield* guest.push(yield* built, "/root/reset_live", "755");
-      // What the kernel's NUMA balancing moves by itself afterwards isn't the reset's doing.
-      yield* guest.check(
-        "cd /proc/sys && echo 16 >vm/nr_hugepages && echo 0 >kernel/numa_balancing",
-      );
+      yield* guest.push(yield* build("reset_live", "-static"), "/root/reset_live", "755");
+      yield* withoutBalancing(guest);
+      yield* guest.check("echo 16 >/proc/sys/vm/nr_hugepages");
       const { status, stdout } = yield* guest.run("/root/reset_live 10", { timeout: "8 minutes" });
-      yield* guest.check(
-        "cd /proc/sys && echo 0 >vm/nr_hugepages && echo 1 >kernel/numa_balancing",
-      );
+      yield* guest.check("echo 0 >/proc/sys/vm/nr_hugepages");
       const lines = stdout.toString().trim().split("\n").slice(2);
       expect(lines).toEqual(kinds.split(" ").map((kind) => `${kind} left 10 placed 10 of 10`));
       expect(status).toBe(0);
     }),
+    600_000,
+  );
+
+  it.each([
+    ["libgomp", "LD_LIBRARY_PATH=/opt/virtflex/lib"],
+    [
+      "LLVM's libomp",
+      // A program compiled by GCC runs on it under libgomp's name.
+      "LD_LIBRARY_PATH=/root/libomp OMP_TOOL_LIBRARIES=/opt/virtflex/lib/libvirtflex-ompt.so",
+    ],
+  ])(
+    "is done by a program on %s before it acknowledges",
+    (_, environment) =>
+      onLab(function* (lab) {
+        const guest = yield* lab.guest();
+        const fake = join(native, "runtime", "test", "fake.c");
+        yield* guest.push(
+          yield* build("reset_follow", "-fopenmp", fake),
+          "/root/reset_follow",
+          "755",
+        );
+        yield* guest.check(
+          "mkdir -p /root/libomp && ln -sf /usr/lib/x86_64-linux-gnu/libomp.so.5 /root/libomp/libgomp.so.1",
+        );
+        yield* withoutBalancing(guest);
+        const { status, stdout } = yield* guest.run(
+          `${environment} /root/reset_follow 5; s=$?; rm -rf /tmp/virtflex-rt-*; exit $s`,
+          { timeout: "8 minutes" },
+        );
+        expect([status, stdout.toString()]).toEqual([0, "left 5 placed 5 of 5\n"]);
+      })(),
     600_000,
   );
 });
