@@ -141,6 +141,7 @@ Napi::Value domain_objects(Napi::Env env, const std::vector<XenDomain> &domains)
 		domain.Set("dying", from.dying);
 		domain.Set("heldBytes", static_cast<double>(from.held_bytes));
 		domain.Set("limitBytes", static_cast<double>(from.limit_bytes));
+		domain.Set("claimedBytes", static_cast<double>(from.claimed_bytes));
 		domain.Set("vcpus",
 			   objects<XenDomain::Vcpu>(env, from.vcpus,
 						    [env](auto vcpu, const auto &of) {

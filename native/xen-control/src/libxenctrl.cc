@@ -186,6 +186,7 @@ XenDomain describe(const xc_domaininfo_t &info)
 	domain.dying = info.flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown);
 	domain.held_bytes = info.tot_pages * page_bytes;
 	domain.limit_bytes = info.max_pages * page_bytes;
+	domain.claimed_bytes = info.outstanding_pages * page_bytes;
 	for (uint32_t vcpu = 0; vcpu <= info.max_vcpu_id; vcpu++) {
 		xc_vcpuinfo_t state;
 
@@ -295,6 +296,33 @@ void xen_claim(uint32_t domain, uint64_t bytes)
 {
 	std::lock_guard<std::mutex> lock(mutex);
 
-	check(xen().domain_claim_pages(xen().handle, domain, bytes / page_bytes),
-	      "domain_claim_pages");
+	xc_domaininfo_t info;
+	int got = xen().domain_getinfolist(xen().handle, domain, 1, &info);
+
+	check(got, "domain_getinfolist");
+	if (got != 1 || info.domain != domain)
+		throw XenFailure("ESRCH", "domain_claim_pages: no domain " + std::to_string(domain));
+
+	/* One claim a domain: the old one goes first. */
+	check(xen().domain_claim_pages(xen().handle, domain, 0), "domain_claim_pages");
+	if (bytes == 0)
+		return;
+
+	/* Xen claims nothing above the limit, which rises only later: for the claim alone
+	 * it is raised. What the domain takes in that moment is what is kept for it. */
+	uint64_t pages = info.tot_pages + bytes / page_bytes;
+	bool raise = pages > info.max_pages;
+
+	if (raise)
+		check(xen().domain_setmaxmem(xen().handle, domain, pages * page_bytes / 1024),
+		      "domain_setmaxmem");
+	int claimed = xen().domain_claim_pages(xen().handle, domain, pages);
+	int error = errno;
+
+	if (raise)
+		check(xen().domain_setmaxmem(xen().handle, domain,
+					     info.max_pages * page_bytes / 1024),
+		      "domain_setmaxmem");
+	errno = error;
+	check(claimed, "domain_claim_pages");
 }

@@ -52,6 +52,7 @@ struct XenDomain {
 	bool dying;
 	uint64_t held_bytes;
 	uint64_t limit_bytes;
+	uint64_t claimed_bytes; /* kept for it, not held yet */
 	std::vector<Vcpu> vcpus;
 	std::vector<Vnode> vnodes; /* none without virtual NUMA */
 	std::vector<uint32_t> distances;
@@ -63,5 +64,5 @@ std::vector<XenDomain> xen_domains();
 std::vector<XenDomain> xen_domain(uint32_t domain);
 void xen_pin(uint32_t domain, uint32_t vcpu, const std::vector<uint32_t> &cpus);
 void xen_set_limit(uint32_t domain, uint64_t bytes);
-/* The pages that the domain may come to hold, kept for it by the hypervisor. */
+/* Keeps so much for the domain beside what it holds, instead of what was kept. */
 void xen_claim(uint32_t domain, uint64_t bytes);

@@ -40,13 +40,14 @@ export default class XenstoredEnvironment extends TestEnvironment {
     await super.setup();
     this.#directory = mkdtempSync(join(tmpdir(), "virtflex-xenstored-"));
     // libxenstore looks there (xs_daemon_socket in tools/libs/store/xs.c).
-    process.env["XENSTORED_PATH"] = join(this.#directory, "socket");
+    const xenstoredSocket = join(this.#directory, "socket");
+    process.env["XENSTORED_PATH"] = xenstoredSocket;
     await this.#start();
     const restart = async (): Promise<void> => {
       await this.#stop();
       await this.#start();
     };
-    Object.assign(this.global, { restartXenstored: restart });
+    Object.assign(this.global, { restartXenstored: restart, xenstoredSocket });
   }
 
   override async teardown(): Promise<void> {

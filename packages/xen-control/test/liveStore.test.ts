@@ -7,12 +7,13 @@ import { expect, test } from "@jest/globals";
 import { Effect, Fiber, Latch, Stream } from "effect";
 import { XenStore } from "../src/index.ts";
 import * as Live from "../src/live/index.ts";
-import { xenStoreConformance } from "./conformance/xenStore.ts";
+import { xenStoreCases } from "./conformance/xenStore.ts";
+import { conforms } from "./conforms.ts";
 import { until } from "./served.ts";
 
 declare const restartXenstored: () => Promise<void>;
 
-xenStoreConformance("xenstored", Live.layer, "/conformance");
+conforms("xenstored", Live.layer, xenStoreCases("/conformance"));
 
 const run = <A, E>(body: Effect.Effect<A, E, XenStore>): Promise<A> =>
   Effect.runPromise(Effect.provide(body, Live.layer));

@@ -1,8 +1,9 @@
 import * as Embedded from "../src/embedded/index.ts";
-import { xenStoreConformance } from "./conformance/xenStore.ts";
+import { xenStoreCases } from "./conformance/xenStore.ts";
+import { conforms } from "./conforms.ts";
 import { servedLayer } from "./served.ts";
 
 const config = Embedded.laptopConfig([0, 1]);
 
-xenStoreConformance("embedded", Embedded.layer(config), "/conformance");
-xenStoreConformance("embedded over a socket", servedLayer(config), "/conformance");
+conforms("embedded", Embedded.layer(config), xenStoreCases("/conformance"));
+conforms("embedded over a socket", servedLayer(config), xenStoreCases("/conformance"));

@@ -87,13 +87,22 @@ const total = (values: Iterable<number>): number =>
 
 export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Service"] => {
   const reservations: Reservations = new Map();
-  const reservedOn = (pnode: PnodeId): number =>
-    total([...reservations.values()].map((of) => of.get(pnode) ?? 0));
 
-  const host = Effect.map(
-    call("host", (xen) => xen.host()),
-    (described) => hostOf(described, reservedOn),
-  );
+  /** What is left of a domain's reservations: its balloon-ins consume them, on whichever node. */
+  const leftOf = Effect.fnUntraced(function* (id: DomainId) {
+    const own = reservations.get(id);
+    if (own === undefined) return new Map<PnodeId, number>();
+    const [domain] = yield* call("host", (xen) => xen.domain(id));
+    const claimed = domain?.claimedBytes ?? 0;
+    if (claimed === 0) reservations.delete(id);
+    return new Map([...own].map(([pnode, bytes]) => [pnode, Math.min(bytes, claimed)]));
+  });
+
+  const host = Effect.gen(function* () {
+    const left = yield* Effect.forEach([...reservations.keys()], leftOf);
+    const described = yield* call("host", (xen) => xen.host());
+    return hostOf(described, (pnode) => total(left.map((of) => of.get(pnode) ?? 0)));
+  });
 
   /** A key of a domain's directory; absent or unreadable ones are left out. */
   const key = <A>(domain: DomainId, path: string, parse: (text: string) => NumaKeys.Parsed<A>) =>
@@ -212,8 +221,8 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
     bytes: number,
   ) {
     const operation = "reserve";
-    const domain = yield* find(operation, id);
-    const own = reservations.get(id) ?? new Map<PnodeId, number>();
+    const { claimedBytes } = yield* find(operation, id);
+    const own = yield* leftOf(id);
     const before = own.get(pnode) ?? 0;
     const free = (yield* host).pnodes.find((each) => each.id === pnode)?.freeBytes;
     if (free === undefined) return yield* refuse("NoSuchNode", operation, `no pnode ${pnode}`);
@@ -224,10 +233,8 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
     const after = new Map(own);
     if (bytes === 0) after.delete(pnode);
     else after.set(pnode, bytes);
-    const reserved = total(after.values());
-    // A claim counts what the domain holds already; none is 0.
-    const claim = reserved === 0 ? 0 : domain.heldBytes + reserved;
-    yield* call(operation, (xen) => xen.claim(id, claim));
+    const others = Math.min(total(after.values()) - bytes, claimedBytes);
+    yield* call(operation, (xen) => xen.claim(id, others + bytes));
     if (after.size === 0) reservations.delete(id);
     else reservations.set(id, after);
   });

@@ -212,7 +212,7 @@ const operations = (ask: Ask): XenStoreOps => ({
   read: (path) => Effect.map(ask({ op: "read", path }), ({ strings }) => textOf(strings[0])),
   write: (path, value) => Effect.asVoid(ask({ op: "write", path, value })),
   list: (path) =>
-    Effect.map(ask({ op: "list", path }), ({ strings }) => strings.map(textOf).sort()),
+    Effect.map(ask({ op: "list", path }), ({ strings }) => Array.from(strings, textOf).sort()),
   remove: (path) => Effect.asVoid(ask({ op: "remove", path })),
   permissions: (path) =>
     Effect.map(ask({ op: "permissions", path }), ({ permissions }) => {

@@ -52,6 +52,8 @@ export interface NativeDomain {
   readonly dying: boolean;
   readonly heldBytes: number;
   readonly limitBytes: number;
+  /** Kept for it by a claim, and not held yet. */
+  readonly claimedBytes: number;
   readonly vcpus: ReadonlyArray<{
     readonly id: number;
     readonly online: boolean;
@@ -73,7 +75,7 @@ export interface Native {
   domain(id: number): Promise<ReadonlyArray<NativeDomain>>;
   pin(domain: number, vcpu: number, cpus: ReadonlyArray<number>): Promise<void>;
   setLimit(domain: number, bytes: number): Promise<void>;
-  /** What the domain may come to hold, kept for it. */
+  /** Keeps so much for the domain beside what it holds, instead of what was kept. */
   claim(domain: number, bytes: number): Promise<void>;
   readonly Store: new (
     /** For each `submit`: the errno's name, or "". */

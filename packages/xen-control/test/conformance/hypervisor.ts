@@ -2,21 +2,19 @@
  * What every `Hypervisor` must do. The cases act on one domain, the subject, of at
  * least two vCPUs and one vnode, and leave it as they found it.
  */
-import { expect, test } from "@jest/globals";
+import assert from "node:assert/strict";
 import { DomainId, NumaKeys, PcpuId, PnodeId, VcpuId, VnodeId } from "@virtflex/topo-model";
-import { Effect, type Layer } from "effect";
+import { Effect } from "effect";
 import { type DomainInfo, Hypervisor, HypervisorError, XenStore } from "../../src/index.ts";
+import type { Case } from "./Case.ts";
 
 const sum = (values: ReadonlyArray<number>): number => values.reduce((a, b) => a + b, 0);
 
 const nobody = DomainId.make(0x7fee);
 const mib = 1024 ** 2;
 
-export const hypervisorConformance = (
-  name: string,
-  layer: Layer.Layer<XenStore | Hypervisor, unknown>,
-  subject: DomainId,
-): void => {
+export const hypervisorCases = (subject: DomainId): ReadonlyArray<Case<XenStore | Hypervisor>> => {
+  const cases: Array<Case<XenStore | Hypervisor>> = [];
   const check = <E>(
     what: string,
     body: (
@@ -24,17 +22,20 @@ export const hypervisorConformance = (
       info: DomainInfo,
     ) => Effect.Effect<void, E, XenStore | Hypervisor>,
   ) => {
-    test(`${name}: ${what}`, async () => {
-      const program = Effect.gen(function* () {
+    cases.push({
+      what,
+      run: Effect.gen(function* () {
         const xen = yield* Hypervisor;
         const before = yield* xen.domain(subject);
         const free = (yield* xen.host).pnodes.map(({ freeBytes }) => freeBytes);
         yield* body(xen, before);
         // Each case cleans up after itself; if it did not, say so here.
-        expect(yield* xen.domain(subject)).toEqual(before);
-        expect((yield* xen.host).pnodes.map(({ freeBytes }) => freeBytes)).toEqual(free);
-      });
-      await Effect.runPromise(Effect.provide(program, layer));
+        assert.deepStrictEqual(yield* xen.domain(subject), before);
+        assert.deepStrictEqual(
+          (yield* xen.host).pnodes.map(({ freeBytes }) => freeBytes),
+          free,
+        );
+      }),
     });
   };
 
@@ -54,19 +55,22 @@ export const hypervisorConformance = (
     Effect.gen(function* () {
       const { pnodes, distances } = yield* xen.host;
       const pcpus = pnodes.flatMap((pnode) => pnode.pcpus);
-      expect(pnodes.length).toBeGreaterThan(0);
-      expect(new Set(pnodes.map(({ id }) => id)).size).toBe(pnodes.length);
-      expect(new Set(pcpus).size).toBe(pcpus.length);
-      expect(distances.map((row) => row.length)).toEqual(pnodes.map(() => pnodes.length));
+      assert.ok(pnodes.length > 0);
+      assert.strictEqual(new Set(pnodes.map(({ id }) => id)).size, pnodes.length);
+      assert.strictEqual(new Set(pcpus).size, pcpus.length);
+      assert.deepStrictEqual(
+        distances.map((row) => row.length),
+        pnodes.map(() => pnodes.length),
+      );
       distances.forEach((row, from) => {
         row.forEach((distance, to) => {
-          if (from === to) expect(distance).toBe(10);
-          else expect(distance).toBeGreaterThan(10);
+          if (from === to) assert.strictEqual(distance, 10);
+          else assert.ok(distance > 10);
         });
       });
       for (const { memoryBytes, freeBytes } of pnodes) {
-        expect(freeBytes).toBeGreaterThanOrEqual(0);
-        expect(freeBytes).toBeLessThanOrEqual(memoryBytes);
+        assert.ok(freeBytes >= 0);
+        assert.ok(freeBytes <= memoryBytes);
       }
     }),
   );
@@ -74,14 +78,18 @@ export const hypervisorConformance = (
   check("lists the subject as it describes it alone", (xen, info) =>
     Effect.gen(function* () {
       const domains = yield* xen.domains;
-      expect(domains.find(({ domain }) => domain === subject)).toEqual(info);
-      expect(info.vcpus.length).toBeGreaterThan(1);
-      expect(info.vnuma.length).toBeGreaterThan(0);
-      expect(info.vnuma.flatMap(({ vcpus }) => vcpus).sort((a, b) => a - b)).toEqual(
+      assert.deepStrictEqual(
+        domains.find(({ domain }) => domain === subject),
+        info,
+      );
+      assert.ok(info.vcpus.length > 1);
+      assert.ok(info.vnuma.length > 0);
+      assert.deepStrictEqual(
+        info.vnuma.flatMap(({ vcpus }) => vcpus).sort((a, b) => a - b),
         info.vcpus.map(({ id }) => id),
       );
       const resident = sum(info.residentBytes.map(({ bytes }) => bytes));
-      expect(resident).toBeLessThanOrEqual(info.memoryBytes);
+      assert.ok(resident <= info.memoryBytes);
     }),
   );
 
@@ -96,8 +104,8 @@ export const hypervisorConformance = (
         reasonOf(xen.reserve(nobody, pnode, 0)),
         reasonOf(xen.moveVnode(nobody, VnodeId.make(0), pnode)),
       ]);
-      expect(outcomes.slice(0, -1)).toEqual(Array(5).fill("NoSuchDomain"));
-      expect(["NoSuchDomain", "Unsupported"]).toContain(outcomes.at(-1));
+      assert.deepStrictEqual(outcomes.slice(0, -1), Array(5).fill("NoSuchDomain"));
+      assert.ok(["NoSuchDomain", "Unsupported"].includes(outcomes.at(-1) ?? ""));
     }),
   );
 
@@ -108,7 +116,7 @@ export const hypervisorConformance = (
       const key = NumaKeys.at(subject, NumaKeys.path.availability(vcpu));
       for (const online of [false, false, true, true]) {
         yield* xen.setVcpusOnline(subject, [vcpu], online);
-        expect(yield* store.read(key)).toBe(online ? "online" : "offline");
+        assert.strictEqual(yield* store.read(key), online ? "online" : "offline");
       }
     }),
   );
@@ -117,9 +125,9 @@ export const hypervisorConformance = (
     Effect.gen(function* () {
       const unknown = VcpuId.make(1023);
       const vcpus = [...info.vcpus.map(({ id }) => id), unknown];
-      expect(yield* reasonOf(xen.setVcpusOnline(subject, vcpus, false))).toBe("NoSuchVcpu");
+      assert.strictEqual(yield* reasonOf(xen.setVcpusOnline(subject, vcpus, false)), "NoSuchVcpu");
       const pcpus = info.vcpus[0]?.affinity ?? [];
-      expect(yield* reasonOf(xen.pinVcpus(subject, vcpus, pcpus))).toBe("NoSuchVcpu");
+      assert.strictEqual(yield* reasonOf(xen.pinVcpus(subject, vcpus, pcpus)), "NoSuchVcpu");
     }),
   );
 
@@ -131,13 +139,13 @@ export const hypervisorConformance = (
       if (first === undefined) throw new Error("the subject has no vCPU");
       const pin = Effect.gen(function* () {
         yield* xen.pinVcpus(subject, [first.id], target);
-        expect((yield* xen.domain(subject)).vcpus[0]?.affinity).toEqual(target);
+        assert.deepStrictEqual((yield* xen.domain(subject)).vcpus[0]?.affinity, target);
       });
       yield* Effect.repeat(pin, { times: 1 });
       yield* xen.pinVcpus(subject, [first.id], first.affinity);
       const unknown = reasonOf(xen.pinVcpus(subject, [first.id], [PcpuId.make(0xffff)]));
-      expect(yield* unknown).toBe("Refused");
-      expect(yield* reasonOf(xen.pinVcpus(subject, [first.id], []))).toBe("Refused");
+      assert.strictEqual(yield* unknown, "Refused");
+      assert.strictEqual(yield* reasonOf(xen.pinVcpus(subject, [first.id], [])), "Refused");
     }),
   );
 
@@ -146,7 +154,7 @@ export const hypervisorConformance = (
       const limitBytes = info.limitBytes + 64 * mib;
       const raise = Effect.gen(function* () {
         yield* xen.setLimit(subject, limitBytes);
-        expect((yield* xen.domain(subject)).limitBytes).toBe(limitBytes);
+        assert.strictEqual((yield* xen.domain(subject)).limitBytes, limitBytes);
       });
       yield* Effect.repeat(raise, { times: 1 });
       yield* xen.setLimit(subject, info.limitBytes);
@@ -159,15 +167,18 @@ export const hypervisorConformance = (
       const [roomy] = [...pnodes].sort((a, b) => b.freeBytes - a.freeBytes);
       if (roomy === undefined) throw new Error("the host has no pnode");
       const { id, freeBytes } = roomy;
-      expect(freeBytes).toBeGreaterThan(16 * mib);
+      assert.ok(freeBytes > 16 * mib);
       for (const bytes of [8 * mib, 8 * mib, 12 * mib, 4 * mib]) {
         yield* xen.reserve(subject, id, bytes);
-        expect(yield* freeOn(id)).toBe(freeBytes - bytes);
+        assert.strictEqual(yield* freeOn(id), freeBytes - bytes);
       }
-      expect(yield* reasonOf(xen.reserve(subject, id, freeBytes + mib))).toBe("NoMemory");
-      expect(yield* freeOn(id)).toBe(freeBytes - 4 * mib);
+      assert.strictEqual(yield* reasonOf(xen.reserve(subject, id, freeBytes + mib)), "NoMemory");
+      assert.strictEqual(yield* freeOn(id), freeBytes - 4 * mib);
       yield* xen.reserve(subject, id, 0);
-      expect(yield* reasonOf(xen.reserve(subject, PnodeId.make(0xffff), mib))).toBe("NoSuchNode");
+      assert.strictEqual(
+        yield* reasonOf(xen.reserve(subject, PnodeId.make(0xffff), mib)),
+        "NoSuchNode",
+      );
     }),
   );
 
@@ -178,16 +189,17 @@ export const hypervisorConformance = (
       const target = pnodes.find(({ id }) => id !== vnode?.pnode);
       if (vnode === undefined || target === undefined) throw new Error("the host has one pnode");
       const first = yield* reasonOf(xen.moveVnode(subject, vnode.id, target.id));
-      expect(["success", "Unsupported", "NoMemory"]).toContain(first);
+      assert.ok(["success", "Unsupported", "NoMemory"].includes(first));
       if (first !== "success") return;
       const moved = (yield* xen.domain(subject)).vnuma.find(({ id }) => id === vnode.id);
-      expect(moved?.pnode).toBe(target.id);
+      assert.strictEqual(moved?.pnode, target.id);
       const back = yield* xen.moveVnode(subject, vnode.id, vnode.pnode);
-      expect(back.movedBytes).toBeGreaterThan(0);
-      expect(yield* xen.moveVnode(subject, vnode.id, vnode.pnode)).toEqual({
+      assert.ok(back.movedBytes > 0);
+      assert.deepStrictEqual(yield* xen.moveVnode(subject, vnode.id, vnode.pnode), {
         movedBytes: 0,
         skippedPages: 0,
       });
     }),
   );
+  return cases;
 };

@@ -1,0 +1,86 @@
+/**
+ * The conformance suites of the live layer on another machine, a Xen host: the
+ * built packages are copied there, run by its Node, and removed again.
+ */
+import { execFile } from "node:child_process";
+import { beforeAll, expect, test } from "@jest/globals";
+import { Schema } from "effect";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { Outcome } from "./conformance/Outcome.ts";
+
+/** A machine that runs shell command lines as root. */
+export interface Remote {
+  readonly run: (
+    command: string,
+    stdin?: Buffer,
+  ) => Promise<{ readonly stdout: string; readonly stderr: string; readonly status: number }>;
+}
+
+const workspace = join(import.meta.dirname, "../../..");
+
+/** All that a host needs beside Node and Xen's libraries, as it lies in the checkout. */
+const packed = async (): Promise<Buffer> => {
+  const files = [
+    "packages/topo-model/package.json",
+    "packages/topo-model/dist",
+    "packages/xen-control/package.json",
+    "packages/xen-control/src",
+    "packages/xen-control/test/conformance",
+    "native/xen-control/package.json",
+    "native/xen-control/build/Release/xen_control.node",
+    "node_modules/@virtflex/topo-model",
+    "node_modules/@virtflex/native-xen-control",
+    "node_modules/effect/package.json",
+    "node_modules/effect/dist",
+  ];
+  const leftOut = ["*.map", "*.d.ts"].map((name) => `--exclude=${name}`);
+  const { stdout } = await promisify(execFile)("tar", ["-cz", ...leftOut, ...files], {
+    cwd: workspace,
+    encoding: "buffer",
+    maxBuffer: 64 * 1024 ** 2,
+  });
+  return stdout;
+};
+
+const outcomesIn = (text: string): ReadonlyArray<Outcome> =>
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => Schema.decodeUnknownSync(Schema.fromJsonString(Outcome))(line));
+
+/**
+ * One test a case of a suite, all of them run by one program on the host.
+ *
+ * `command` is what follows `onHost.ts`; `cases` are the names that it has to tell of.
+ */
+export const conformsRemotely = (
+  name: string,
+  remote: () => Promise<Remote>,
+  command: string,
+  cases: ReadonlyArray<{ readonly what: string }>,
+  limitMs: number,
+): void => {
+  let outcomes: ReadonlyArray<Outcome> = [];
+  let said = "";
+
+  beforeAll(async () => {
+    const { run } = await remote();
+    const folder = (await run("mktemp -d /tmp/virtflex-conformance.XXXXXX")).stdout.trim();
+    try {
+      await run(`tar -xz -C ${folder}`, await packed());
+      const program = "packages/xen-control/test/conformance/onHost.ts";
+      const ended = await run(`cd ${folder} && node ${program} ${command}`);
+      said = `status ${ended.status}\n${ended.stderr}`;
+      outcomes = outcomesIn(ended.stdout);
+    } finally {
+      await run(`rm -rf ${folder}`);
+    }
+  }, limitMs);
+
+  test.each(cases.map(({ what }) => [what] as const))(`${name}: %s`, (what) => {
+    const outcome = outcomes.find((each) => each.what === what);
+    if (outcome === undefined) throw new Error(`the host did not come to it: ${said}`);
+    expect(outcome).toEqual({ what });
+  });
+};
