@@ -74,7 +74,7 @@ export interface XenStoreOps {
   readonly list: (path: string) => Effect.Effect<ReadonlyArray<string>, XenStoreFailure>;
   /**
    * Removes the node and everything below it. One that is absent is removed
-   * already, unless its parent is absent too: ENOENT.
+   * already, unless its parent is absent too: ENOENT. The root is never removed: EINVAL.
    */
   readonly remove: (path: string) => Effect.Effect<void, XenStoreFailure>;
   readonly permissions: (path: string) => Effect.Effect<ReadonlyArray<Permission>, XenStoreFailure>;

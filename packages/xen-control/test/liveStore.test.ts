@@ -18,6 +18,17 @@ conforms("xenstored", Live.layer, xenStoreCases("/conformance"));
 const run = <A, E>(body: Effect.Effect<A, E, XenStore>): Promise<A> =>
   Effect.runPromise(Effect.provide(body, Live.layer));
 
+// Not among the suite's cases: where the layer fails at it, a host loses every domain's keys.
+test("the root is not removed", () =>
+  run(
+    Effect.gen(function* () {
+      const store = yield* XenStore;
+      yield* store.write("/root/key", "kept");
+      expect(yield* Effect.flip(store.remove("/"))).toMatchObject({ errno: "EINVAL" });
+      expect(yield* store.read("/root/key")).toBe("kept");
+    }),
+  ));
+
 test("watches survive a restart of xenstored, and say that there is something to read", () =>
   run(
     Effect.gen(function* () {

@@ -213,7 +213,11 @@ const operations = (ask: Ask): XenStoreOps => ({
   write: (path, value) => Effect.asVoid(ask({ op: "write", path, value })),
   list: (path) =>
     Effect.map(ask({ op: "list", path }), ({ strings }) => Array.from(strings, textOf).sort()),
-  remove: (path) => Effect.asVoid(ask({ op: "remove", path })),
+  // oxenstored would do it, and every domain's keys were gone.
+  remove: (path) =>
+    path === "/"
+      ? Effect.fail(new XenStoreError({ errno: "EINVAL", operation: "remove", path }))
+      : Effect.asVoid(ask({ op: "remove", path })),
   permissions: (path) =>
     Effect.map(ask({ op: "permissions", path }), ({ permissions }) => {
       const list: Array<Permission> = [];
