@@ -224,9 +224,13 @@ static void count(uint64_t generation)
 
 static void bind_self(void)
 {
-	threads_settle();
-	threads_set_bound_for(vfrt_bind_self(self.place));
-	vfrt_reset_memory(threads_bound_for(), self.team ? self.team_size : 0, bind);
+	uint64_t generation;
+
+	do {
+		threads_begin_binding();
+		generation = vfrt_bind_self(self.place);
+	} while (threads_end_binding(generation));
+	vfrt_reset_memory(generation, self.team ? self.team_size : 0, bind);
 }
 
 /* Under no lock: the number may be old by the time that it is used, and is then

@@ -13,6 +13,8 @@ struct worker {
 	/* Another thread changed its mask from found to given. */
 	bool is_confined;
 	struct vfrt_cpus found, given;
+	bool is_binding;
+	bool was_passed_over;
 };
 
 static _Thread_local struct worker self __attribute__((tls_model("global-dynamic")));
@@ -52,7 +54,7 @@ void threads_set_bound_for(uint64_t generation)
 	self.bound_for = generation;
 }
 
-void threads_settle(void)
+void threads_begin_binding(void)
 {
 	struct vfrt_cpus found, given;
 	bool confined;
@@ -62,9 +64,23 @@ void threads_settle(void)
 	found = self.found;
 	given = self.given;
 	self.is_confined = false;
+	self.is_binding = true;
+	self.was_passed_over = false;
 	vfrt_unlock();
 	if (confined)
 		vfrt_thread_was_confined(&found, &given);
+}
+
+bool threads_end_binding(uint64_t generation)
+{
+	bool again;
+
+	vfrt_lock();
+	self.bound_for = generation;
+	self.is_binding = false;
+	again = self.was_passed_over;
+	vfrt_unlock();
+	return again;
 }
 
 static void confine(struct worker *worker, const struct vfrt_cpus *allowed)
@@ -82,11 +98,13 @@ static void confine(struct worker *worker, const struct vfrt_cpus *allowed)
 	worker->given = *allowed;
 }
 
-/* Sleeping threads, mostly: it costs little.  One that is just about to bind
- * itself does so afterwards, as it finds the generation changed. */
+/* Sleeping threads, mostly: it costs little. */
 void threads_confine_others(uint64_t generation, const struct vfrt_cpus *allowed)
 {
-	for (struct worker *worker = workers; worker; worker = worker->next)
-		if (worker->bound_for != generation)
+	for (struct worker *worker = workers; worker; worker = worker->next) {
+		if (worker->is_binding)
+			worker->was_passed_over = true;
+		else if (worker->bound_for != generation)
 			confine(worker, allowed);
+	}
 }

@@ -16,11 +16,15 @@ void threads_remove(void);
 uint64_t threads_bound_for(void);
 void threads_set_bound_for(uint64_t generation);
 
-/* By a thread that is about to bind itself: takes note of having been confined,
- * so as not to take that for the program's doing. */
-void threads_settle(void);
+/* Around a thread's binding of itself.  What another one did to its mask before
+ * is noted, so that it isn't taken for the program's doing, and in between no
+ * other one touches it.  end says what it is bound for now, and answers whether
+ * it has to be done once more, as it was passed over meanwhile. */
+void threads_begin_binding(void);
+bool threads_end_binding(uint64_t generation);
 
-/* Under vfrt_lock: confines all workers that aren't bound for the generation. */
+/* Under vfrt_lock: confines all workers that aren't bound for the generation,
+ * but for those that are just binding themselves. */
 void threads_confine_others(uint64_t generation, const struct vfrt_cpus *allowed);
 
 #endif

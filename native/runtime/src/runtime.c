@@ -34,6 +34,8 @@ static char *places_text;
 static enum vfrt_places_syntax places_syntax;
 static uint64_t acknowledged;
 static bool follow;
+/* Nothing is missing of what the process could use. */
+static bool whole;
 
 void vfrt_lock(void)
 {
@@ -63,6 +65,21 @@ static void after_fork_in_child(void)
 	vfrt_unlock();
 }
 
+static bool is_whole(void)
+{
+	for (unsigned node = 0; node < snapshot.node_count; node++) {
+		uint32_t flags = snapshot.node[node].flags;
+
+		if ((flags & VIRTFLEX_NODE_PRESENT) &&
+		    (!(flags & VIRTFLEX_NODE_ONLINE) || (flags & VIRTFLEX_NODE_EVACUATING)))
+			return false;
+	}
+	for (unsigned cpu = 0; cpu < snapshot.cpu_count; cpu++)
+		if (vfrt_cpus_has(&startup, cpu) && !vfrt_cpus_has(&view.allowed, cpu))
+			return false;
+	return true;
+}
+
 static void allow(void)
 {
 	struct vfrt_cpus kernel_online = vfrt_machine_online(VFRT_SYSFS);
@@ -85,6 +102,7 @@ static void allow(void)
 	}
 	usable = vfrt_cpus_and(&usable, &runnable);
 	view.allowed = vfrt_cpus_empty(&usable) ? runnable : usable;
+	whole = is_whole();
 }
 
 static bool place(void)
@@ -240,7 +258,9 @@ unsigned vfrt_threads(unsigned long bound)
 {
 	unsigned cpus = vfrt_cpus_count(&view.allowed);
 
-	return bound == 0 || follow || bound > cpus ? cpus : (unsigned)bound;
+	if (bound == 0 || follow)
+		return cpus;
+	return whole || bound < cpus ? (unsigned)bound : cpus;
 }
 
 void vfrt_thread_was_confined(const struct vfrt_cpus *found, const struct vfrt_cpus *given)

@@ -116,7 +116,7 @@ int main(void)
 	CHECK(setenv(VIRTFLEX_TOPOLOGY_ENV, page_path, 1) == 0);
 	CHECK(vfrt_start() && vfrt_changed(0) && vfrt_view()->generation == 1);
 	CHECK(vfrt_cpus_equal(&vfrt_view()->allowed, &startup) && answered(getpid()) == -1);
-	CHECK(threads(0) == all && threads(1) == 1 && threads(all + 1) == all);
+	CHECK(threads(0) == all && threads(1) == 1 && threads(all + 1) == all + 1);
 
 	seen = refresh();
 	CHECK(seen == 1 && !vfrt_changed(seen) && answered(getpid()) == 0);
@@ -132,7 +132,7 @@ int main(void)
 	seen = vfrt_bind_self(VFRT_NO_PLACE);
 	CHECK(seen == 2 && !vfrt_changed(seen));
 	affinity_is(&first_cpu);
-	CHECK(threads(0) == 1 && vfrt_view()->places.count == 1);
+	CHECK(threads(0) == 1 && threads(all + 1) == 1 && vfrt_view()->places.count == 1);
 	acknowledge(seen);
 	CHECK(answered(getpid()) == 2);
 

@@ -104,7 +104,9 @@ bool vfrt_set_places(enum vfrt_places_syntax syntax, const char *text);
 const struct vfrt_cpus *vfrt_startup_cpus(void);
 
 /* Under the lock: how many threads a team has that no clause fixes.  bound is
- * what OMP_NUM_THREADS or omp_set_num_threads asked for; 0: neither did. */
+ * what OMP_NUM_THREADS or omp_set_num_threads asked for; 0: neither did.  While
+ * all is there that the process could use, it is what was asked for, even if
+ * that is more than there are CPUs: the stock runtimes know no other answer. */
 unsigned vfrt_threads(unsigned long bound);
 
 /* What is known of a thread's affinity.  A new thread has the mask of the one
