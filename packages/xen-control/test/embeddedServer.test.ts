@@ -158,8 +158,8 @@ test("a client that is killed leaves no watch, no transaction and nothing half-w
           stdio: ["ignore", "pipe", "inherit"],
         });
         yield* Effect.promise(() => once(child.stdout, "data"));
-        const during = yield* usage;
-        expect(during).toEqual({ connections: 2, watches: 1, transactions: 1 });
+        yield* until(usage, (now) => now.watches === 1);
+        expect(yield* usage).toEqual({ connections: 2, watches: 1, transactions: 1 });
         child.kill("SIGKILL");
         yield* until(usage, (now) => now.connections === before.connections);
         expect(yield* usage).toEqual(before);
