@@ -67,7 +67,7 @@ struct program_run program_options(int argc, char **argv, const char *about,
 	const char *name = slash ? slash + 1 : argv[0];
 	struct program_run run = { 0 };
 
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc; i += 2) {
 		const char *option = argv[i], *value = argv[i + 1];
 		bool ok;
 
@@ -92,7 +92,6 @@ struct program_run program_options(int argc, char **argv, const char *about,
 			snprintf(why, sizeof why, "'%.80s' is not a valid value", value);
 			refuse(name, option, why);
 		}
-		i++;
 	}
 	if (run.repetitions && run.seconds > 0)
 		refuse(name, "--repetitions", "excludes --seconds");
