@@ -295,13 +295,14 @@ static int vf_work(void *unused)
 	bool asked;
 
 	vf_answered = vf_store_last_answer();
-	vf_store_hello(true);
 
 	while (!kthread_should_stop()) {
 		if (test_and_clear_bit(VF_EVENT_CPUS, &vf_events))
 			vf_topology_publish(false);
 		clear_bit(VF_EVENT_ACK, &vf_events);
 		clear_bit(VF_EVENT_OOM, &vf_events);
+		if (test_and_clear_bit(VF_EVENT_WELCOME, &vf_events))
+			vf_store_hello(true);
 		vf_store_tell();
 
 		asked = test_and_clear_bit(VF_EVENT_REQUEST, &vf_events) || vf_look_again;
@@ -332,6 +333,20 @@ static struct xenbus_watch vf_request_watch = {
 	.callback = vf_request_changed,
 };
 
+/*
+ * Fires at once, and again when the host adopts a domain whose module was there
+ * before it.
+ */
+static void vf_welcomed(struct xenbus_watch *watch, const char *path, const char *token)
+{
+	vf_request_event(VF_EVENT_WELCOME);
+}
+
+static struct xenbus_watch vf_welcome_watch = {
+	.node = "control/feature-virtflex",
+	.callback = vf_welcomed,
+};
+
 /**
  * vf_request_init() - begin to serve requests
  *
@@ -346,18 +361,27 @@ int vf_request_init(void)
 		pr_err("xenstore refuses a watch of numa/request (%d)\n", err);
 		return err;
 	}
+	err = register_xenbus_watch(&vf_welcome_watch);
+	if (err) {
+		pr_err("xenstore refuses a watch of control/feature-virtflex (%d)\n", err);
+		goto err_request;
+	}
 
 	vf_worker = kthread_run(vf_work, NULL, "virtflex");
-	if (IS_ERR(vf_worker)) {
-		unregister_xenbus_watch(&vf_request_watch);
-		return PTR_ERR(vf_worker);
-	}
-	return 0;
+	if (!IS_ERR(vf_worker))
+		return 0;
+	err = PTR_ERR(vf_worker);
+
+	unregister_xenbus_watch(&vf_welcome_watch);
+err_request:
+	unregister_xenbus_watch(&vf_request_watch);
+	return err;
 }
 
 /* Ends the request that is served, undoes it, and gives everything back. */
 void vf_request_exit(void)
 {
 	unregister_xenbus_watch(&vf_request_watch);
+	unregister_xenbus_watch(&vf_welcome_watch);
 	kthread_stop(vf_worker);
 }

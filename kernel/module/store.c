@@ -281,12 +281,26 @@ void vf_store_answer(u64 id, const char *state, const char *code)
 
 /**
  * vf_store_hello() - tell the host whether this guest understands it
- * @here: true at the beginning, false at the end
+ * @here: true at the beginning and whenever the host asks, false at the end
+ *
+ * Nothing is written that is there already: a watch of the key would fire.
  */
 void vf_store_hello(bool here)
 {
-	int err = xenbus_write(XBT_NIL, "control", "feature-virtflex", here ? "1" : "0");
+	const char *said = here ? "1" : "0";
+	char *now;
+	int err;
 
+	now = xenbus_read(XBT_NIL, "control", "feature-virtflex", NULL);
+	if (!IS_ERR(now)) {
+		bool same = !strcmp(now, said);
+
+		kfree(now);
+		if (same)
+			return;
+	}
+
+	err = xenbus_write(XBT_NIL, "control", "feature-virtflex", said);
 	if (err)
 		pr_debug("control/feature-virtflex cannot be written (%d)\n", err);
 }

@@ -226,6 +226,7 @@ enum vf_event {
 	VF_EVENT_CPUS,		/* a CPU went on or off */
 	VF_EVENT_ACK,		/* a runtime acknowledged, came or went */
 	VF_EVENT_OOM,		/* the out-of-memory notifier took pages back */
+	VF_EVENT_WELCOME,	/* the host made, or wrote, control/feature-virtflex */
 };
 
 int vf_request_init(void);
