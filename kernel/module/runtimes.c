@@ -148,7 +148,7 @@ static int vf_open(struct inode *inode, struct file *file)
 	err = single_open(file, vf_show, vf_file);
 	if (err)
 		goto err_free;
-	/* single_open() takes it away; runtimes acknowledge by pwrite(), as they do in a plain file. */
+	/* single_open() takes it away; runtimes acknowledge by pwrite(), as in a file. */
 	file->f_mode |= FMODE_PWRITE;
 
 	mutex_lock(&vf_runtimes_lock);
