@@ -161,6 +161,7 @@ static enum vf_code vf_evacuate(void)
 		return VF_OK;
 
 	vf_topology_publish(false);
+	vf_time_note(VF_TIME_PUBLISHED);
 	vf_request_progress("evacuating");
 	return vf_request_wait_for_runtimes();
 }
@@ -178,6 +179,7 @@ static enum vf_code vf_grow_node(struct vf_node *node)
 	ours = vf_balloon_pages(node);
 	come = vf_balloon_in(node, min(pages, ours));
 	vf_undo[node->nid].pages_in += come;
+	vf_time_note(VF_TIME_MEMORY_IN);
 	if (come + VF_TOLERANCE_PAGES >= pages)
 		return VF_OK;
 
@@ -205,7 +207,11 @@ static enum vf_code vf_isolate(void)
 	}
 
 	bitmap_and(vf_cpus_off, cpus, cpumask_bits(cpu_online_mask), nr_cpu_ids);
-	return bitmap_empty(vf_cpus_off, nr_cpu_ids) ? VF_OK : vf_vcpus_offline(vf_cpus_off);
+	if (bitmap_empty(vf_cpus_off, nr_cpu_ids))
+		return VF_OK;
+	code = vf_vcpus_offline(vf_cpus_off);
+	vf_time_note(VF_TIME_VCPUS_OFF);
+	return code;
 }
 
 static enum vf_code vf_shrink_node(struct vf_node *node)
@@ -228,8 +234,10 @@ static enum vf_code vf_shrink_node(struct vf_node *node)
 	code = vf_drain(node, pages, enough);
 	if (code)
 		return code;
+	vf_time_note(VF_TIME_PAGES_LEFT);
 
 	gone = vf_balloon_out(node, pages);
+	vf_time_note(VF_TIME_MEMORY_OUT);
 	vf_undo[node->nid].pages_out += gone;
 	vf_drain_end(node);
 	if (gone >= enough)
@@ -288,13 +296,16 @@ static enum vf_code vf_settle(void)
 	}
 
 	bitmap_andnot(vf_cpus_on, vf_cpus_on, cpumask_bits(cpu_online_mask), nr_cpu_ids);
-	if (!bitmap_empty(vf_cpus_on, nr_cpu_ids))
+	if (!bitmap_empty(vf_cpus_on, nr_cpu_ids)) {
 		code = vf_vcpus_online(vf_cpus_on);
+		vf_time_note(VF_TIME_VCPUS_ON);
+	}
 	if (code)
 		return code;
 
 	/* A rehomed node looks as before; runtimes should place anew all the same. */
 	vf_topology_publish(vf_wishes->request.op == VF_OP_REHOME);
+	vf_time_note(VF_TIME_PUBLISHED);
 	vf_request_progress("settling");
 	if (vf_topology_generation() == before)
 		return vf_request_stop();

@@ -223,6 +223,8 @@ enum vf_code vf_request_wait_for_runtimes(void)
 		clear_bit(VF_EVENT_ACK, &vf_events);
 		vf_runtimes_count(&adapted, &known);
 		left_ms = ktime_ms_delta(until, ktime_get());
+		if (adapted == known)
+			vf_time_note(VF_TIME_ADAPTED);
 		if (adapted == known || left_ms <= 0 || vf_request_stop())
 			return vf_stop;
 
@@ -243,11 +245,13 @@ static void vf_serve(void)
 	ktime_t start = ktime_get();
 	enum vf_code code;
 
+	vf_time_note(VF_TIME_TAKEN_UP);
 	vf_stop = VF_OK;
 	vf_deadline = ktime_add_ms(start, request->deadline_ms);
 	clear_bit(VF_EVENT_OOM, &vf_events);
 
 	code = vf_change(&vf_wishes);
+	vf_time_note(VF_TIME_ENDED);
 
 	pr_info("request %llu %s: %s after %lld ms%s%s\n", request->id, vf_op_name(request->op),
 		vf_code_name(code), ktime_ms_delta(ktime_get(), start),

@@ -13,6 +13,7 @@ static int vf_status_show(struct seq_file *seq, void *unused)
 	struct vf_node *node;
 
 	vf_request_show(seq);
+	vf_time_show(seq);
 
 	vf_runtimes_count(&adapted, &known);
 	seq_printf(seq, "generation %llu\n", vf_topology_generation());

@@ -240,6 +240,25 @@ __printf(1, 2) void vf_request_why(const char *fmt, ...);
 void vf_request_show(struct seq_file *seq);
 
 /*
+ * When a request came to its turns, times.c
+ */
+enum vf_time {
+	VF_TIME_TAKEN_UP,
+	VF_TIME_PUBLISHED,	/* the generation was raised */
+	VF_TIME_ADAPTED,	/* the last runtime acknowledged it */
+	VF_TIME_VCPUS_OFF,
+	VF_TIME_PAGES_LEFT,	/* the last node that leaves was drained */
+	VF_TIME_MEMORY_OUT,	/* Xen has all that it was to have */
+	VF_TIME_MEMORY_IN,	/* Xen has given all that it was to give */
+	VF_TIME_VCPUS_ON,
+	VF_TIME_ENDED,
+	VF_TIME_COUNT
+};
+
+void vf_time_note(enum vf_time time);
+void vf_time_show(struct seq_file *seq);
+
+/*
  * /proc/virtflex/status, status.c
  */
 int vf_status_init(struct proc_dir_entry *dir);
