@@ -79,6 +79,15 @@ static bool still_ours(const struct vfrt_registration *registration)
 	       st.st_ino == registration->inode;
 }
 
+int vfrt_kernel_page(const struct vfrt_registration *registration,
+		     const struct vfrt_mapping *mapping)
+{
+	bool ours = mapping->publisher == VFRT_PUBLISHER_KERNEL && registration->fd >= 0 &&
+		    still_ours(registration);
+
+	return ours ? registration->fd : -1;
+}
+
 int vfrt_answer(const struct vfrt_registration *registration, uint64_t generation)
 {
 	char text[24];

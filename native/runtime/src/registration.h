@@ -21,6 +21,11 @@ struct vfrt_registration {
 /* Returns 0 or a negative errno; ENOENT where a file's publisher keeps no list. */
 int vfrt_register(struct vfrt_registration *registration, const struct vfrt_mapping *mapping,
 		  const char *path);
+
+/* Descriptor of the kernel's page; -1 where the publisher is another, or the
+ * descriptor isn't ours any more. */
+int vfrt_kernel_page(const struct vfrt_registration *registration,
+		     const struct vfrt_mapping *mapping);
 int vfrt_answer(const struct vfrt_registration *registration, uint64_t generation);
 
 /* Closes the descriptor of a registration that isn't the mapping's own. */

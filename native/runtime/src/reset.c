@@ -40,6 +40,21 @@ uint64_t vfrt_reset_memory_nodes(const char *sysfs)
 	return nodes;
 }
 
+const char *vfrt_reset_way_name(enum vfrt_reset_way way)
+{
+	switch (way) {
+	case VFRT_RESET_WAY_NEXT_TOUCH:
+		return "next touch";
+	case VFRT_RESET_WAY_MODULE:
+		return "module";
+	case VFRT_RESET_WAY_MOVE_PAGES:
+		return "move_pages";
+	case VFRT_RESET_WAY_NONE:
+		break;
+	}
+	return "none";
+}
+
 static uintptr_t piece_size(const struct vfrt_region *region)
 {
 	return region->page_size > VFRT_PIECE ? region->page_size : VFRT_PIECE;
@@ -107,13 +122,22 @@ static int rank_pieces(struct vfrt_reset *reset)
 	return entry && reset->rank ? 0 : -ENOMEM;
 }
 
+/* Pages without a policy move at their next touch, if that is the way; but for
+ * hugetlb, which has none. */
+static bool waits(const struct vfrt_reset *reset, const struct vfrt_region *region)
+{
+	return reset->result.way == VFRT_RESET_WAY_NEXT_TOUCH &&
+	       region->policy == VFRT_POLICY_DEFAULT && region->page_size == 4096;
+}
+
 static int plan(struct vfrt_reset *reset)
 {
 	struct vfrt_regions *regions = &reset->regions;
 	size_t kept = 0, total = 0;
 
 	for (size_t i = 0; i < regions->count; i++)
-		if (vfrt_target_concerns(&reset->targets, &regions->region[i]))
+		if (!waits(reset, &regions->region[i]) &&
+		    vfrt_target_concerns(&reset->targets, &regions->region[i]))
 			memmove(&regions->region[kept++], &regions->region[i],
 				sizeof *regions->region);
 	regions->count = kept;
@@ -128,29 +152,45 @@ static int plan(struct vfrt_reset *reset)
 	return rank_pieces(reset);
 }
 
+/* Returns what the system call has left to others: something, if it failed. */
+static bool leaves_work(struct vfrt_reset *reset, const struct vfrt_reset_kernel *kernel)
+{
+	const struct vfrt_reset_request *request = &reset->request;
+	struct vfrt_next_touch done = { 0 };
+
+	reset->result.way = request->module < 0 ? VFRT_RESET_WAY_MOVE_PAGES : VFRT_RESET_WAY_MODULE;
+	if (request->call == 0 ||
+	    kernel->next_touch(kernel->context, request->call, request->nodes, &done) < 0)
+		return true;
+	reset->result.way = VFRT_RESET_WAY_NEXT_TOUCH;
+	reset->result.marked = done.marked;
+	reset->result.moved = done.moved;
+	return done.left > 0;
+}
+
 int vfrt_reset_begin(struct vfrt_reset **begun, const struct vfrt_reset_request *request,
 		     const struct vfrt_reset_kernel *kernel)
 {
 	struct vfrt_reset *reset = calloc(1, sizeof *reset);
 	char path[PATH_MAX];
-	int rc;
+	int rc = 0;
 
 	if (!reset)
 		return -ENOMEM;
 	reset->request = *request;
-	reset->mover = (struct vfrt_mover){ kernel, &reset->targets, -1 };
+	reset->mover = (struct vfrt_mover){ kernel, &reset->targets, -1, request->module };
 	pthread_mutex_init(&reset->mutex, NULL);
 	vfrt_targets_start(&reset->targets, &reset->request, kernel->sysfs);
 	snprintf(path, sizeof path, "%s/pagemap", kernel->proc);
 	reset->mover.pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	rc = vfrt_regions_read(&reset->regions, kernel->proc);
+	if (leaves_work(reset, kernel))
+		rc = vfrt_regions_read(&reset->regions, kernel->proc);
 	if (rc == 0)
 		rc = plan(reset);
 	if (rc < 0) {
 		vfrt_reset_end(reset, &reset->result);
 		return rc;
 	}
-	reset->result.way = VFRT_RESET_WAY_MOVE_PAGES;
 	*begun = reset;
 	return 0;
 }

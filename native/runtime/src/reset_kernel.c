@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernel that we run on.  Raw system calls: libnuma isn't everywhere. */
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "virtflex/machine.h"
 #include "virtflex/reset.h"
+#include "virtflex/reset_ioctl.h"
 
 #define MPOL_MF_MOVE 2 /* <linux/mempolicy.h> */
 #define WAKE_AT_ONCE 512 /* of IOV_MAX */
@@ -40,9 +42,33 @@ static void wake(void *context, size_t count, void **page)
 	}
 }
 
+static long next_touch(void *context, uint32_t call, uint64_t nodes, struct vfrt_next_touch *done)
+{
+	long rc = syscall((long)call, 0, VIRTFLEX_MAX_NODES + 1, &nodes, done, 0);
+
+	(void)context;
+	return rc < 0 ? -errno : rc;
+}
+
+static long move_small(void *context, int module, size_t count, void **page, const int *node,
+		       int *status)
+{
+	struct virtflex_move request = {
+		.count = count,
+		.page = (uintptr_t)page,
+		.node = (uintptr_t)node,
+		.status = (uintptr_t)status,
+	};
+
+	(void)context;
+	return ioctl(module, VIRTFLEX_IOC_MOVE, &request) < 0 ? -errno : 0;
+}
+
 const struct vfrt_reset_kernel vfrt_reset_kernel = {
 	.proc = "/proc/self",
 	.sysfs = VFRT_SYSFS,
 	.move = move,
 	.wake = wake,
+	.next_touch = next_touch,
+	.move_small = move_small,
 };

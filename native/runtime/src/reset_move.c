@@ -87,19 +87,61 @@ static void choose(struct vfrt_piece *piece, size_t i, int node)
 	piece->chosen++;
 }
 
-static void move_chosen(const struct vfrt_mover *mover, struct vfrt_piece *piece, size_t at_once)
+static void forget(int *status, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		status[i] = UNTOLD;
+}
+
+/* The module first, where it can, then move_pages for what it leaves to that. */
+static long move_by_module(const struct vfrt_mover *mover, size_t count, void **page,
+			   const int *node, int *status)
 {
 	const struct vfrt_reset_kernel *kernel = mover->kernel;
+	long rc = kernel->move_small(kernel->context, mover->module, count, page, node, status);
+
+	if (rc < 0) {
+		forget(status, count);
+		return kernel->move(kernel->context, count, page, node, status);
+	}
+	for (size_t from = 0, to; from < count; from = to) {
+		for (to = from; to < count && status[to] == -EOPNOTSUPP; to++)
+			;
+		if (to == from) {
+			to++;
+			continue;
+		}
+		forget(status + from, to - from);
+		rc = kernel->move(kernel->context, to - from, page + from, node + from,
+				  status + from);
+	}
+	return rc;
+}
+
+/* Not where there are THPs: the module would leave all of it to move_pages. */
+static bool is_small(const struct vfrt_region *region)
+{
+	return region->page_size == 4096 && !region->has_thp;
+}
+
+static void move_chosen(const struct vfrt_mover *mover, struct vfrt_piece *piece,
+			const struct vfrt_region *region, size_t at_once)
+{
+	const struct vfrt_reset_kernel *kernel = mover->kernel;
+	bool by_module = mover->module >= 0 && is_small(region);
 
 	for (size_t from = 0; from < piece->chosen; from += at_once) {
 		size_t count = piece->chosen - from < at_once ? piece->chosen - from : at_once;
 		int *status = piece->call_status + from;
 		long rc;
 
-		for (size_t i = 0; i < count; i++)
-			status[i] = UNTOLD;
-		rc = kernel->move(kernel->context, count, piece->call_page + from,
-				  piece->call_node + from, status);
+		forget(status, count);
+		if (by_module)
+			rc = move_by_module(mover, count, piece->call_page + from,
+					    piece->call_node + from, status);
+		else
+			rc = kernel->move(kernel->context, count, piece->call_page + from,
+					  piece->call_node + from, status);
 		for (size_t i = 0; i < count; i++) {
 			int *error = &piece->error[piece->index[from + i]];
 
@@ -151,7 +193,7 @@ static void move_thps(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 		i += EXTENT_PAGES - 1;
 	}
 	if (piece->chosen > 0)
-		move_chosen(mover, piece, piece->chosen);
+		move_chosen(mover, piece, part->region, piece->chosen);
 	/* Those of which only the first page moved aren't THPs. */
 	for (size_t k = 0; k < piece->chosen; k++) {
 		size_t i = piece->index[k];
@@ -189,7 +231,7 @@ static void move_rest(const struct vfrt_mover *mover, struct vfrt_piece *piece,
 				choose(piece, i, node);
 	}
 	if (piece->chosen > 0)
-		move_chosen(mover, piece, call_size[retry]);
+		move_chosen(mover, piece, part->region, call_size[retry]);
 }
 
 static bool settled(const struct vfrt_piece *piece, size_t i)

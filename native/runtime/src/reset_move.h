@@ -12,6 +12,7 @@ struct vfrt_mover {
 	const struct vfrt_reset_kernel *kernel;
 	const struct vfrt_targets *targets;
 	int pagemap; /* descriptor of /proc/self/pagemap, or -1 */
+	int module;  /* descriptor of the module's page, or -1 */
 };
 
 /* What a thread needs for one piece. */

@@ -126,6 +126,9 @@ static bool make_request(struct vfrt_reset_request *request, unsigned threads, e
 		request->mode = request->nodes & ~before ? VFRT_RESET_SPREAD : VFRT_RESET_LEAVE;
 		needed = before && before != request->nodes &&
 			 speaks_of_kernel(view->page, kernel_nodes);
+		/* No file may say which system call is made. */
+		request->module = vfrt_module();
+		request->call = request->module < 0 ? 0 : view->page->reset_call;
 		memcpy(request->distance, view->page->distance, sizeof request->distance);
 		request->nodes &= kernel_nodes;
 		set_blocks(request, view, threads, bind);
@@ -152,10 +155,10 @@ static void prepare(unsigned threads, enum vfrt_bind bind)
 
 static void report(uint64_t of, const struct vfrt_reset_result *result)
 {
-	vfrt_log("generation %" PRIu64 ": memory: %" PRIu64 " KiB moved, left: shared %" PRIu64
-		 ", busy %" PRIu64 ", no room %" PRIu64 ", gone %" PRIu64 ", by policy %" PRIu64
+	vfrt_log("generation %" PRIu64 ": memory, by %s: %" PRIu64
+		 " KiB marked, %" PRIu64 " KiB moved, left: shared %" PRIu64 ", busy %" PRIu64 ", no room %" PRIu64 ", gone %" PRIu64 ", by policy %" PRIu64
 		 ", refused %" PRIu64,
-		 of, 4 * result->moved, 4 * result->left[VFRT_RESET_SHARED],
+		 of, vfrt_reset_way_name(result->way), 4 * result->marked, 4 * result->moved, 4 * result->left[VFRT_RESET_SHARED],
 		 4 * result->left[VFRT_RESET_BUSY], 4 * result->left[VFRT_RESET_NO_MEMORY],
 		 4 * result->left[VFRT_RESET_GONE], 4 * result->left[VFRT_RESET_POLICY],
 		 4 * result->left[VFRT_RESET_REFUSED]);

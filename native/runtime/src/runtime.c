@@ -231,6 +231,11 @@ const struct vfrt_view *vfrt_view(void)
 	return &view;
 }
 
+int vfrt_module(void)
+{
+	return vfrt_kernel_page(&registration, &mapping);
+}
+
 const struct vfrt_cpus *vfrt_startup_cpus(void)
 {
 	return &startup;

@@ -51,7 +51,9 @@ describe("the placement reset in user space", () => {
       yield* guest.push(yield* build("reset_live", "-static"), "/root/reset_live", "755");
       yield* withoutBalancing(guest);
       yield* guest.check("echo 16 >/proc/sys/vm/nr_hugepages");
-      const { status, stdout } = yield* guest.run("/root/reset_live 10", { timeout: "8 minutes" });
+      const { status, stdout } = yield* guest.run("/root/reset_live 10 move_pages", {
+        timeout: "8 minutes",
+      });
       yield* guest.check("echo 0 >/proc/sys/vm/nr_hugepages");
       const lines = stdout.toString().trim().split("\n").slice(2);
       expect(lines).toEqual(kinds.split(" ").map((kind) => `${kind} left 10 placed 10 of 10`));

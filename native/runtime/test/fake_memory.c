@@ -116,11 +116,48 @@ static void wake(void *context, size_t count, void **page)
 	pthread_mutex_unlock(&mutex);
 }
 
+static long next_touch(void *context, uint32_t call, uint64_t nodes, struct vfrt_next_touch *done)
+{
+	(void)context;
+	CHECK(call == FAKE_CALL);
+	if (fake_memory.no_next_touch)
+		return -(long)fake_memory.no_next_touch;
+	fake_memory.next_touch_nodes = nodes;
+	*done = (struct vfrt_next_touch){ 11, 12, fake_memory.next_touch_left };
+	return 0;
+}
+
+static long move_small(void *context, int module, size_t count, void **page, const int *node,
+		       int *status)
+{
+	(void)context;
+	CHECK(module == FAKE_MODULE);
+	if (fake_memory.no_module)
+		return -(long)fake_memory.no_module;
+	pthread_mutex_lock(&mutex);
+	fake_memory.small_calls++;
+	for (size_t i = 0; i < count; i++) {
+		size_t number;
+
+		status[i] = find(page[i], &number);
+		if (status[i] < 0 || status[i] == node[i])
+			continue;
+		if (fake_memory.page[number].foreign || fake_memory.page[number].thp)
+			status[i] = -EOPNOTSUPP;
+		else
+			status[i] = move_one(number, node[i]) ? node[i] : -EBUSY;
+	}
+	pthread_mutex_unlock(&mutex);
+	return 0;
+}
+
 static const struct vfrt_reset_kernel kernel = {
 	.proc = proc,
 	.sysfs = sysfs,
 	.move = move,
 	.wake = wake,
+	.next_touch = next_touch,
+	.move_small = move_small,
 };
 const struct vfrt_reset_kernel *fake_kernel = &kernel;
 

@@ -20,14 +20,23 @@ struct fake_page {
 	int node; /* FAKE_ABSENT: none there */
 	bool thp; /* part of one: the extent moves as one */
 	bool pinned, shared, marked;
+	bool foreign; /* the module leaves it to move_pages */
 };
 
 struct fake_memory {
 	struct fake_page page[FAKE_PAGES];
 	uint64_t room[FAKE_NODES]; /* pages that still fit */
 	unsigned refuse_all;	   /* errno of every call, as a seccomp filter does */
-	unsigned long calls;
+	unsigned long calls;	   /* of move_pages */
+	unsigned long small_calls; /* of the module */
+	unsigned no_next_touch;	   /* errno of migrate_next_touch() */
+	unsigned no_module;	   /* errno of the module's ioctl */
+	uint64_t next_touch_left;
+	uint64_t next_touch_nodes; /* of the last that was asked for */
 };
+
+#define FAKE_CALL 500
+#define FAKE_MODULE 7
 
 extern struct fake_memory fake_memory;
 extern const struct vfrt_reset_kernel *fake_kernel;

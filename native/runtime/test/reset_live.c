@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reset_live TIMES: every kind of memory, on the kernel that runs this, with two
- * nodes or more.  TIMES times in this one process the last node leaves and
- * arrives again, and after each the kernel is asked where every page is.
+ * reset_live TIMES WAY [NUMBER]: every kind of memory, on the kernel that runs
+ * this, with two nodes or more.  TIMES times in this one process the last node
+ * leaves and arrives again, and after each the kernel is asked where every page
+ * is.  WAY is move_pages, module, or "next touch": then a thread on each node
+ * touches its block after each reset.  NUMBER is that of the system call, where
+ * no module tells it.
  * Prints one line for each kind; status 1 where a page isn't where it belongs,
- * 77 where there is one node.
+ * or where another way was taken, 77 where there is one node.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +21,8 @@
 
 #include "check.h"
 #include "reset_maps.h"
+#include "virtflex/machine.h"
+#include "virtflex/page.h"
 #include "virtflex/reset.h"
 
 #define BYTES ((size_t)512 << 10)
@@ -29,6 +35,8 @@
 enum { PREFERRED = 1, BIND = 2, INTERLEAVE = 3 }; /* <linux/mempolicy.h> */
 
 static unsigned nodes;
+static int module = -1;
+static uint32_t call; /* migrate_next_touch() */
 
 static void *map(size_t bytes, int flags, int fd)
 {
@@ -271,6 +279,50 @@ static bool all_placed(const struct kind *kind, const int *before)
 	return true;
 }
 
+static void run_on(unsigned node)
+{
+	struct vfrt_cpus cpus = vfrt_machine_node_cpus(vfrt_reset_kernel.sysfs, node);
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(vfrt_cpus_next(&cpus, 0), &set);
+	CHECK(sched_setaffinity(0, sizeof set, &set) == 0);
+}
+
+struct block {
+	unsigned node, of;
+	pthread_t thread;
+};
+
+static void *touch_block(void *argument)
+{
+	const struct block *block = argument;
+
+	run_on(block->node);
+	for (size_t k = 0; k < KINDS; k++) {
+		size_t pages = kinds[k].bytes / kinds[k].step;
+
+		if (kinds[k].arrived != DEALT)
+			continue;
+		for (size_t i = pages * block->node / block->of;
+		     i < pages * (block->node + 1) / block->of; i++)
+			(void)*(volatile char *)(kinds[k].memory + i * kinds[k].step);
+	}
+	return NULL;
+}
+
+static void touch_blocks(unsigned of)
+{
+	struct block block[VIRTFLEX_MAX_NODES];
+
+	for (unsigned i = 0; i < of; i++) {
+		block[i] = (struct block){ .node = i, .of = of };
+		CHECK(pthread_create(&block[i].thread, NULL, touch_block, &block[i]) == 0);
+	}
+	for (unsigned i = 0; i < of; i++)
+		CHECK(pthread_join(block[i].thread, NULL) == 0);
+}
+
 static void *help(void *reset)
 {
 	vfrt_reset_work(reset);
@@ -279,7 +331,12 @@ static void *help(void *reset)
 
 static struct vfrt_reset_result run(enum vfrt_reset_mode mode, unsigned usable)
 {
-	struct vfrt_reset_request request = { .mode = mode, .nodes = (UINT64_C(1) << usable) - 1 };
+	struct vfrt_reset_request request = {
+		.mode = mode,
+		.nodes = (UINT64_C(1) << usable) - 1,
+		.call = call,
+		.module = module,
+	};
 	struct vfrt_reset_result result;
 	struct vfrt_reset *reset;
 	pthread_t thread[HELPERS];
@@ -295,29 +352,50 @@ static struct vfrt_reset_result run(enum vfrt_reset_mode mode, unsigned usable)
 	for (int i = 0; i < HELPERS; i++)
 		CHECK(pthread_join(thread[i], NULL) == 0);
 	vfrt_reset_end(reset, &result);
+	if (result.way == VFRT_RESET_WAY_NEXT_TOUCH)
+		touch_blocks(usable);
 	return result;
 }
 
 static void report(const char *when, const struct vfrt_reset_result *result)
 {
-	printf("%s: moved %lu; left shared %lu busy %lu memory %lu gone %lu policy %lu refused %lu\n",
-	       when, result->moved, result->left[VFRT_RESET_SHARED], result->left[VFRT_RESET_BUSY],
+	printf("%s by %s: marked %lu moved %lu; left shared %lu busy %lu memory %lu gone %lu policy %lu refused %lu\n",
+	       when, vfrt_reset_way_name(result->way), result->marked, result->moved,
+	       result->left[VFRT_RESET_SHARED], result->left[VFRT_RESET_BUSY],
 	       result->left[VFRT_RESET_NO_MEMORY], result->left[VFRT_RESET_GONE],
 	       result->left[VFRT_RESET_POLICY], result->left[VFRT_RESET_REFUSED]);
 }
 
+static void choose(const char *way, const char *number)
+{
+	struct vfrt_mapping mapping;
+
+	if (strcmp(way, "move_pages") == 0)
+		return;
+	if (strcmp(way, "next touch") == 0 && number) {
+		call = (uint32_t)atoi(number);
+		return;
+	}
+	CHECK(vfrt_map(&mapping, VIRTFLEX_TOPOLOGY_PROC) == 0);
+	module = mapping.fd;
+	if (strcmp(way, "next touch") == 0)
+		call = mapping.page->reset_call;
+}
+
 int main(int argc, char **argv)
 {
-	int times = argc == 2 ? atoi(argv[1]) : 0, failures = 0;
+	int times = argc > 2 ? atoi(argv[1]) : 0, failures = 0;
 	static int before[KINDS][PAGES];
 	unsigned left[KINDS] = { 0 }, placed[KINDS] = { 0 };
 
 	CHECK(times > 0);
+	choose(argv[2], argv[3]);
 	nodes = (unsigned)__builtin_popcountll(vfrt_reset_memory_nodes(vfrt_reset_kernel.sysfs));
 	if (nodes < 2) {
 		puts("one node");
 		return 77;
 	}
+	run_on(0);
 	for (size_t k = 0; k < KINDS; k++) {
 		kinds[k].memory = kinds[k].make();
 		if (kinds[k].memory)
@@ -330,6 +408,7 @@ int main(int argc, char **argv)
 			if (kinds[k].memory)
 				put_on(&kinds[k], (int)nodes - 1);
 		result = run(VFRT_RESET_LEAVE, nodes - 1);
+		failures += strcmp(vfrt_reset_way_name(result.way), argv[2]) != 0;
 		if (i == 0)
 			report("leaves", &result);
 		for (size_t k = 0; k < KINDS; k++)

@@ -14,7 +14,9 @@
 
 static struct vfrt_reset_request ask(enum vfrt_reset_mode mode, uint64_t nodes, unsigned blocks)
 {
-	struct vfrt_reset_request request = { .mode = mode, .nodes = nodes, .blocks = blocks };
+	struct vfrt_reset_request request = {
+		.mode = mode, .nodes = nodes, .blocks = blocks, .module = -1
+	};
 
 	for (unsigned i = 0; i < VIRTFLEX_MAX_NODES; i++)
 		for (unsigned k = 0; k < VIRTFLEX_MAX_NODES; k++)
@@ -33,7 +35,6 @@ static struct vfrt_reset_result reset(struct vfrt_reset_request request)
 	CHECK(vfrt_reset_begin(&begun, &request, fake_kernel) == 0);
 	vfrt_reset_work(begun);
 	vfrt_reset_end(begun, &result);
-	CHECK(result.way == VFRT_RESET_WAY_MOVE_PAGES);
 	return result;
 }
 
@@ -77,6 +78,7 @@ static void leaves(bool thp)
 	fake_memory_map(0, 64 * MIB, "default", 3, thp, "");
 	fake_memory_map(80 * MIB, 4 * MIB, "default", 1, thp, "");
 	result = reset(ask(VFRT_RESET_LEAVE, NODES("0-2"), 0));
+	CHECK(result.way == VFRT_RESET_WAY_MOVE_PAGES && result.marked == 0);
 	CHECK(result.moved == PAGES(64 * MIB) && left(&result) == 0);
 	CHECK(fake_memory_on(0, FAKE_BYTES, 3) == 0);
 	CHECK(fake_memory_on(80 * MIB, 4 * MIB, 1) == PAGES(4 * MIB));
@@ -213,6 +215,56 @@ static void skips_holes(void)
 	CHECK(fake_memory_on(0, 48 * MIB, 3) == 0);
 }
 
+/* Nothing is moved that will be moved by its next touch. */
+static void by_next_touch(void)
+{
+	struct vfrt_reset_request request = ask(VFRT_RESET_LEAVE, NODES("0-2"), 0);
+	struct vfrt_reset_result result;
+
+	request.call = FAKE_CALL;
+	request.module = FAKE_MODULE;
+	fake_memory_clear();
+	fake_memory_map(0, 4 * MIB, "default", 3, false, "");
+	fake_memory_map(8 * MIB, 4 * MIB, "bind:2-3", 3, false, "");
+	result = reset(request);
+	CHECK(result.way == VFRT_RESET_WAY_NEXT_TOUCH && result.marked == 11 && result.moved == 12);
+	CHECK(fake_memory.next_touch_nodes == NODES("0-2"));
+	CHECK(left(&result) == 0 && fake_memory.calls + fake_memory.small_calls == 0);
+	/* What the kernel had to move, and could not, is tried again. */
+	fake_memory.next_touch_left = 1;
+	result = reset(request);
+	CHECK(result.way == VFRT_RESET_WAY_NEXT_TOUCH && result.moved == 12 + 1024);
+	CHECK(fake_memory_on(0, 4 * MIB, 3) == 1024 && fake_memory_on(8 * MIB, 4 * MIB, 2) == 1024);
+	/* A seccomp filter. */
+	fake_memory.no_next_touch = EPERM;
+	result = reset(request);
+	CHECK(result.way == VFRT_RESET_WAY_MODULE && result.marked == 0 && result.moved == 1024);
+}
+
+static void by_module(void)
+{
+	struct vfrt_reset_request request = ask(VFRT_RESET_LEAVE, NODES("0-2"), 0);
+	struct vfrt_reset_result result;
+
+	request.module = FAKE_MODULE;
+	fake_memory_clear();
+	fake_memory_map(0, 32 * MIB, "default", 3, false, "");
+	fake_memory_map(40 * MIB, 4 * MIB, "default", 3, true, "");
+	for (unsigned i = 100; i < 200; i++)
+		fake_memory.page[i].foreign = true;
+	fake_memory.page[300].pinned = true;
+	result = reset(request);
+	CHECK(result.way == VFRT_RESET_WAY_MODULE && fake_memory.small_calls > 0);
+	CHECK(result.moved == PAGES(36 * MIB) - 1 && result.left[VFRT_RESET_BUSY] == 1);
+	CHECK(left(&result) == 1 && fake_memory_on(0, FAKE_BYTES, 3) == 1);
+	/* The module went away. */
+	fake_memory_clear();
+	fake_memory_map(0, 32 * MIB, "default", 3, false, "");
+	fake_memory.no_module = ENOTTY;
+	result = reset(request);
+	CHECK(result.moved == PAGES(32 * MIB) && left(&result) == 0);
+}
+
 static void without_files(void)
 {
 	struct vfrt_reset_request request = ask(VFRT_RESET_LEAVE, 1, 0);
@@ -265,6 +317,8 @@ int main(void)
 	says_what_stays();
 	finds_marked_pages();
 	skips_holes();
+	by_next_touch();
+	by_module();
 	without_files();
 	in_parallel();
 	return 0;

@@ -2,9 +2,17 @@
 /*
  * Placement reset: after threads have moved, memory follows them.
  *
- * Today there is one way, that of user space: move_pages(2), in batches, by all
- * threads that take part.  It needs no privilege and no special kernel.  A
- * reset is one object that many threads work on:
+ * There are three ways, and the first that the kernel offers is taken.  None needs
+ * a privilege.
+ *
+ *   next touch	migrate_next_touch() of a patched kernel (kernel/patches) marks
+ *		all memory, and each page moves when it is touched next
+ *   module	an ioctl of virtflex.ko moves small private pages at once, and
+ *		move_pages(2) the rest
+ *   move_pages	on every kernel
+ *
+ * Other than the first, the ways are eager: in batches, by all threads that take
+ * part.  A reset is one object that many threads work on:
  *
  *	vfrt_reset_begin (reset, request, kernel)	one thread
  *	vfrt_reset_work (reset)				any number of them
@@ -39,14 +47,23 @@ struct vfrt_reset_request {
 	/* Owner of each block, in order; only for VFRT_RESET_SPREAD. */
 	unsigned blocks;
 	uint8_t block[VIRTFLEX_MAX_CPUS];
+	/* Number of the system call migrate_next_touch(), 0: there is none. */
+	uint32_t call;
+	/* Descriptor of the module's /proc/virtflex/topology, -1: there is none. */
+	int module;
 	/* Of the page. */
 	uint8_t distance[VIRTFLEX_MAX_NODES][VIRTFLEX_MAX_NODES];
 };
 
 enum vfrt_reset_way {
-	VFRT_RESET_WAY_NONE,	   /* nothing was done: see the return value */
-	VFRT_RESET_WAY_MOVE_PAGES, /* eagerly, by move_pages(2) */
+	VFRT_RESET_WAY_NONE, /* nothing was done: see the return value */
+	VFRT_RESET_WAY_NEXT_TOUCH,
+	VFRT_RESET_WAY_MODULE,
+	VFRT_RESET_WAY_MOVE_PAGES,
 };
+
+/* "next touch", "module", "move_pages" or "none". */
+const char *vfrt_reset_way_name(enum vfrt_reset_way way);
 
 /* Why a page is still where it was. */
 enum vfrt_reset_reason {
@@ -62,8 +79,14 @@ enum vfrt_reset_reason {
 /* In pages of 4 KiB, whatever the size of the page that moved. */
 struct vfrt_reset_result {
 	enum vfrt_reset_way way;
+	uint64_t marked; /* to move at their next touch */
 	uint64_t moved;
 	uint64_t left[VFRT_RESET_REASONS];
+};
+
+/* What migrate_next_touch() says that it has done, in pages of 4 KiB. */
+struct vfrt_next_touch {
+	uint64_t marked, moved, left;
 };
 
 /* The kernel, or a test's. */
@@ -76,6 +99,12 @@ struct vfrt_reset_kernel {
 	/* Makes present pages accessible that the kernel's NUMA balancing has
 	 * marked: such pages move_pages takes for absent. */
 	void (*wake)(void *context, size_t count, void **page);
+	/* migrate_next_touch() of the calling process; or a negative errno. */
+	long (*next_touch)(void *context, uint32_t call, uint64_t nodes,
+			   struct vfrt_next_touch *done);
+	/* As move, by the module: see virtflex/reset_ioctl.h. */
+	long (*move_small)(void *context, int module, size_t count, void **page, const int *node,
+			   int *status);
 	void *context;
 };
 
@@ -83,7 +112,7 @@ extern const struct vfrt_reset_kernel vfrt_reset_kernel;
 
 struct vfrt_reset;
 
-/* Finds the process' memory.  Returns 0 and sets *reset; -ENOENT where the
+/* Chooses the way, and finds the process' memory as far as that needs it.  Returns 0 and sets *reset; -ENOENT where the
  * kernel has no NUMA (and there is nothing to do), -ENOMEM, or another negative
  * errno of reading the process' maps. */
 int vfrt_reset_begin(struct vfrt_reset **reset, const struct vfrt_reset_request *request,

@@ -96,6 +96,10 @@ uint64_t vfrt_refresh(void);
 /* Under the lock. */
 const struct vfrt_view *vfrt_view(void);
 
+/* Descriptor of the kernel module's page, under vfrt_lock; -1 where a file is
+ * followed. */
+int vfrt_module(void);
+
 /* The text that places are made from, now and after every change; text is
  * copied.  Returns false, and there are no places, where it isn't one. */
 bool vfrt_set_places(enum vfrt_places_syntax syntax, const char *text);
