@@ -8,64 +8,44 @@ import { NodeRuntime } from "@effect/platform-node";
 import { Effect } from "effect";
 import * as Lab from "./Lab.ts";
 import { InvalidOption, type LabError } from "./LabError.ts";
-import { ask } from "./meter/Meter.ts";
+import { type Walked, walkerOnly, walkPairs } from "./meter/KnownTruth.ts";
 import * as PlainLinux from "./meter/PlainLinux.ts";
 import { socketOf } from "./meter/Plugin.ts";
-import { misses } from "./meter/Reading.ts";
 import * as Shape from "./Shape.ts";
 import * as Stage from "./Stage.ts";
 import { meterStage } from "./stages.ts";
 
 const say = (line: string) => Effect.sync(() => console.log(`lab: ${line}`));
 
-/** The walker's instructions, and no others. */
-const options = ["code=60000000-61000000"];
+const size = { mib: 16, passes: 4 };
 
-const mib = 16;
-const passes = 4;
+const percent = (share: number) => (100 * share).toFixed(3);
 
-/** Each line misses once a pass: the walk is far larger than the cache. */
-const expected = (passes * mib * 2 ** 20) / 64;
-
-/** Of the walker's misses in the right cell, at least. */
-const leastShare = 0.95;
-
-/** The most by which their number may differ from what it must be. */
-const tolerance = 0.01;
-
-/** Walks from each node over each node's memory; how many pairs were counted right, and wrong. */
-const checkPairs = Effect.fn("checkPairs")(function* <E, R>(
-  where: string,
-  shape: Shape.Shape,
-  socket: string,
-  walk: (from: number, to: number) => Effect.Effect<unknown, E, R>,
-) {
-  let failed = 0;
-  for (let from = 0; from < shape.nodes; from++) {
-    for (let to = 0; to < shape.nodes; to++) {
-      yield* walk(from, to);
-      const matrix = misses(yield* ask(socket, "read"));
-      const all = matrix.flat().reduce((sum, count) => sum + count, 0);
-      const right = matrix[from]?.[to] ?? 0;
-      const good = right >= leastShare * all && Math.abs(right / expected - 1) <= tolerance;
-      if (!good) failed += 1;
-      yield* say(
-        `${where}, CPU of node ${String(from)}, memory of node ${String(to)}: ` +
-          `${((100 * right) / all).toFixed(3)} % of its misses, ${(right / expected).toFixed(4)} of the lines walked` +
-          (good ? "" : `: NOT SO: ${JSON.stringify(matrix)}`),
-      );
+/** A matrix: rows are the node of the CPU, columns that of the memory, in % of the walker's misses. */
+const table = (where: string, walked: ReadonlyArray<Walked>) =>
+  Effect.gen(function* () {
+    const nodes = Math.sqrt(walked.length);
+    yield* say(
+      `${where}: misses in the right cell, %, by node of the CPU (rows) and of the memory`,
+    );
+    for (let from = 0; from < nodes; from++) {
+      const row = walked.filter((each) => each.from === from);
+      yield* say(row.map(({ share }) => percent(share).padStart(9)).join(""));
     }
-  }
-  return { passed: shape.nodes ** 2 - failed, failed };
-});
+    for (const each of walked.filter(({ good }) => !good))
+      yield* say(`NOT SO: ${JSON.stringify(each)}`);
+    const failed = walked.filter(({ good }) => !good).length;
+    return { passed: walked.length - failed, failed };
+  });
 
 const plain = Effect.scoped(
   Effect.gen(function* () {
     const shape = yield* Shape.make({ nodes: 4, cpus: 4, memory: "2560M" });
-    const machine = yield* PlainLinux.boot(shape, options);
-    return yield* checkPairs("plain Linux", shape, machine.socket, (from, to) =>
-      machine.walk(from, to, mib, passes),
+    const machine = yield* PlainLinux.boot(shape, walkerOnly);
+    const walked = yield* walkPairs(shape.nodes, machine.socket, size, (from, to) =>
+      machine.walk(from, to, size.mib, size.passes),
     );
+    return yield* table("plain Linux", walked);
   }),
 );
 
@@ -78,16 +58,20 @@ const xen = Effect.scoped(
       shape,
       flavour: { xen: "release" },
       accelerator: "auto",
-      meter: options,
+      meter: walkerOnly,
       report: say,
     });
     yield* Lab.startGuest(lab, say);
     const guest = yield* lab.guest();
     yield* guest.push(readFileSync(join(built.meter, "walk")), "/root/walk", "755");
     const cpusPerVnode = shape.cpus / shape.nodes;
-    return yield* checkPairs("PVH guest", shape, socketOf(lab.status.state), (from, to) =>
-      guest.check(`/root/walk ${[from * cpusPerVnode, to, mib, passes].map(String).join(" ")}`),
+    const socket = socketOf(lab.status.state);
+    const walked = yield* walkPairs(shape.nodes, socket, size, (from, to) =>
+      guest.check(
+        `/root/walk ${[from * cpusPerVnode, to, size.mib, size.passes].map(String).join(" ")}`,
+      ),
     );
+    return yield* table("PVH guest", walked);
   }),
 );
 

@@ -1,0 +1,24 @@
+/**
+ * The NUMA meter against known truth on plain Linux, a machine of its own: `npm run lab:meter` does the same, longer, and in the PVH
+ * guest on Xen as well.
+ */
+import { expect, it } from "@jest/globals";
+import { Effect } from "effect";
+import { walkerOnly, walkPairs } from "../src/meter/KnownTruth.ts";
+import * as PlainLinux from "../src/meter/PlainLinux.ts";
+import * as Shape from "../src/Shape.ts";
+
+const size = { mib: 4, passes: 2 };
+
+it("the meter counts the misses of each pair of nodes in its cell", async () => {
+  const check = Effect.gen(function* () {
+    const shape = yield* Shape.make({ nodes: 4, cpus: 4, memory: "2560M" });
+    const machine = yield* PlainLinux.boot(shape, walkerOnly);
+    return yield* walkPairs(shape.nodes, machine.socket, size, (from, to) =>
+      machine.walk(from, to, size.mib, size.passes),
+    );
+  });
+  const walked = await Effect.runPromise(Effect.scoped(check));
+  expect(walked).toHaveLength(16);
+  expect(walked.filter(({ good }) => !good)).toEqual([]);
+}, 300_000);
