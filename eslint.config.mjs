@@ -60,5 +60,10 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    // They stand on the lab, above every floor, and no package depends on them.
+    files: ["**/test-lab/**/*.ts"],
+    rules: { "@nx/enforce-module-boundaries": "off" },
+  },
   prettier,
 );

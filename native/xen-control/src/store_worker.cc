@@ -220,5 +220,16 @@ void StoreWorker::perform(StoreJob &job)
 		break;
 	}
 	if (!ok)
-		job.error = errno ? errno : EIO;
+		job.error = error_of(job.op, errno);
+}
+
+int StoreWorker::error_of(StoreOp op, int error)
+{
+	if (error != EBADF && error != EPIPE && error != ECONNRESET)
+		return error ? error : EIO;
+	/* libxenstore has closed its socket. It does so, too, when a list is longer than
+	 * a message, which oxenstored sends all the same. */
+	bool before = std::exchange(closed, true);
+
+	return op == StoreOp::List && error == EBADF && !before ? E2BIG : error;
 }

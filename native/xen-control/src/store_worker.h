@@ -90,6 +90,7 @@ private:
 	void serve();
 	void listen();
 	void perform(StoreJob &job);
+	int error_of(StoreOp op, int error);
 	void add_event(const char *path, const char *token);
 
 	const LibXenStore &xs;
@@ -102,4 +103,6 @@ private:
 	std::deque<StoreJob> queue;
 	StoreNews news;
 	bool stopping = false;
+	/* serve()'s own: libxenstore has no socket any more. */
+	bool closed = false;
 };

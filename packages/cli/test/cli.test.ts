@@ -110,9 +110,10 @@ test(
     const { socket } = await serveEmbedded();
     const on = (...args: ReadonlyArray<string>) => run("--socket", socket, ...args);
     const listed = await on("list", "--json");
-    expect(JSON.parse(listed.stdout)).toMatchObject([
-      { domain: 1, name: "laptop", state: "running", aware: true },
-    ]);
+    expect(JSON.parse(listed.stdout)).toMatchObject({
+      host: { pnodes: [{ id: 0 }, { id: 1 }] },
+      guests: [{ domain: 1, name: "laptop", state: "running", aware: true, vnodes: [{}, {}] }],
+    });
     const dry = await on("shrink", "laptop", "--vnodes", "1", "--dry-run");
     expect(dry).toMatchObject({ status: 0, stderr: "" });
 

@@ -49,19 +49,21 @@ const outcomesIn = (text: string): ReadonlyArray<Outcome> =>
     .filter((line) => line !== "")
     .map((line) => Schema.decodeUnknownSync(Schema.fromJsonString(Outcome))(line));
 
-/**
- * One test a case of a suite, all of them run by one program on the host.
- *
- * `command` is what follows `onHost.ts`; `cases` are the names that it has to tell of.
- */
+/** A suite of cases that `onHost.ts COMMAND` runs. */
+export interface RemoteSuite {
+  readonly name: string;
+  readonly command: string;
+  /** Their names are what it has to tell of. */
+  readonly cases: ReadonlyArray<{ readonly what: string }>;
+}
+
+/** One test a case, the cases of a suite run by one program on the host. */
 export const conformsRemotely = (
-  name: string,
   remote: () => Promise<Remote>,
-  command: string,
-  cases: ReadonlyArray<{ readonly what: string }>,
+  suites: ReadonlyArray<RemoteSuite>,
   limitMs: number,
 ): void => {
-  let outcomes: ReadonlyArray<Outcome> = [];
+  const outcomes = new Map<RemoteSuite, ReadonlyArray<Outcome>>();
   let said = "";
 
   beforeAll(async () => {
@@ -69,17 +71,22 @@ export const conformsRemotely = (
     const folder = (await run("mktemp -d /tmp/virtflex-conformance.XXXXXX")).stdout.trim();
     try {
       await run(`tar -xz -C ${folder}`, await packed());
-      const program = "packages/xen-control/test/conformance/onHost.ts";
-      const ended = await run(`cd ${folder} && node ${program} ${command}`);
-      said = `status ${ended.status}\n${ended.stderr}`;
-      outcomes = outcomesIn(ended.stdout);
+      for (const suite of suites) {
+        const program = "packages/xen-control/test/conformance/onHost.ts";
+        const ended = await run(`cd ${folder} && node ${program} ${suite.command}`);
+        said += `${suite.name}: status ${ended.status}\n${ended.stderr}`;
+        outcomes.set(suite, outcomesIn(ended.stdout));
+      }
     } finally {
       await run(`rm -rf ${folder}`);
     }
   }, limitMs);
 
-  test.each(cases.map(({ what }) => [what] as const))(`${name}: %s`, (what) => {
-    const outcome = outcomes.find((each) => each.what === what);
+  const cases = suites.flatMap((suite) =>
+    suite.cases.map(({ what }) => [suite.name, what, suite] as const),
+  );
+  test.each(cases)("%s: %s", (_, what, suite) => {
+    const outcome = outcomes.get(suite)?.find((each) => each.what === what);
     if (outcome === undefined) throw new Error(`the host did not come to it: ${said}`);
     expect(outcome).toEqual({ what });
   });

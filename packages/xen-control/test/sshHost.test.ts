@@ -5,7 +5,7 @@
  *
  * @jest-environment ./test/XenstoredEnvironment.ts
  */
-import { afterAll, describe } from "@jest/globals";
+import { afterAll } from "@jest/globals";
 import { DomainId } from "@virtflex/topo-model";
 import { dirname } from "node:path";
 import { hypervisorCases } from "./conformance/hypervisor.ts";
@@ -27,16 +27,18 @@ if (host === "") {
     return sshRemote(loopback.args, `export XENSTORED_PATH=${xenstoredSocket} PATH=${path}; `);
   };
   afterAll(() => loopback?.stop());
-  conformsRemotely("by ssh", here, "store", storeCases, limitMs);
+  conformsRemotely(here, [{ name: "by ssh", command: "store", cases: storeCases }], limitMs);
 } else {
   const there = async () => sshRemote([host]);
   // Any kernel will do: the guest never runs.
   const kernel = process.env["VIRTFLEX_XEN_KERNEL"] ?? "/boot/vmlinuz-$(uname -r)";
   const cases = hypervisorCases(DomainId.make(0));
-  describe(host, () => {
-    conformsRemotely("xenstored", there, "store", storeCases, limitMs);
-  });
-  describe(host, () => {
-    conformsRemotely("Xen", there, `hypervisor ${kernel}`, cases, limitMs);
-  });
+  conformsRemotely(
+    there,
+    [
+      { name: `${host}: xenstored`, command: "store", cases: storeCases },
+      { name: `${host}: Xen`, command: `hypervisor ${kernel}`, cases },
+    ],
+    limitMs,
+  );
 }

@@ -35,7 +35,7 @@ const stages: ReadonlyArray<Stage> = [
 /** The kernel module's own tests there take most of an hour: `npm run test:lab -- kernel/module`. */
 const lab: Stage = {
   name: "lab: a real Xen host",
-  command: ["npm", "run", "test:lab", "--", "tools/lab", "packages/xen-control"],
+  command: ["npm", "run", "test:lab", "--", "tools/lab", "packages/xen-control", "packages/cli"],
 };
 
 const run = (stage: Stage): Promise<Counts> =>

@@ -25,36 +25,32 @@ const list = Command.make(
   "list",
   {},
   Effect.fnUntraced(function* () {
-    const { guests } = yield* survey;
-    const document = guests.map(({ guest, state, memoryBytes, report }) => ({
-      domain: guest.domain,
-      name: guest.name,
+    const { topology, guests } = yield* survey;
+    const listed = guests.map(({ guest, state, memoryBytes, report }) => ({
+      ...guest,
       state,
-      vcpus: guest.vcpus.length,
-      vcpusOnline: guest.vcpus.filter(({ online }) => online).length,
-      vnodes: guest.vnodes.length,
-      vnodesOnline: onlineOf(guest.vnodes),
       memoryBytes,
-      limitBytes: guest.limitBytes,
       aware: report.aware,
     }));
-    yield* print(document, () =>
+    yield* print({ host: topology.host, guests: listed }, () =>
       table(
         ["ID", "NAME", "STATE", "VCPUS", "VNODES", "MEMORY", "LIMIT", "VIRTFLEX"],
-        document.map((d) => [
-          d.domain,
-          d.name,
-          d.state,
-          `${d.vcpusOnline}/${d.vcpus}`,
-          `${d.vnodesOnline}/${d.vnodes}`,
-          formatBytes(d.memoryBytes),
-          formatBytes(d.limitBytes),
-          d.aware ? "yes" : "no",
+        listed.map((guest) => [
+          guest.domain,
+          guest.name,
+          guest.state,
+          `${guest.vcpus.filter(({ online }) => online).length}/${guest.vcpus.length}`,
+          `${onlineOf(guest.vnodes)}/${guest.vnodes.length}`,
+          formatBytes(guest.memoryBytes),
+          formatBytes(guest.limitBytes),
+          guest.aware ? "yes" : "no",
         ]),
       ),
     );
   }, Effect.provide(hostLayer)),
-).pipe(Command.withDescription("List the domains"));
+).pipe(
+  Command.withDescription("List the domains; with --json, the host's nodes and each domain's too"),
+);
 
 const statusOf = ({ guest, state, memoryBytes, report }: SurveyedGuest) => ({
   domain: guest.domain,

@@ -82,7 +82,7 @@ class Connection {
         resume(
           errno === ""
             ? Effect.succeed(answer)
-            : isErrno(errno) && errno !== "EIO"
+            : isErrno(errno)
               ? Effect.fail(new XenStoreError({ errno, operation: op, path }))
               : Effect.fail(lostConnection),
         );
@@ -139,15 +139,13 @@ class Connection {
             const waiting = this.#waiting.get(id);
             this.#waiting.delete(id);
             waiting?.(errno, { transaction, strings, permissions });
-            // Errors that xenstored never answers are those of a dead connection.
-            if (errno === "EIO" || (errno !== "" && !isErrno(errno))) this.#drop();
           },
           (token, paths) => {
             const watch = this.#watches.get(token);
             if (paths.length === 0) watch?.events.add(watch.path);
             for (const path of paths) watch?.events.add(textOf(path));
           },
-          () => this.#drop(),
+          () => this.#drop(this.#store),
         ),
     );
     if (Result.isFailure(opened)) return opened;
@@ -167,7 +165,7 @@ class Connection {
 
   close(): void {
     this.#watches.clear();
-    this.#drop();
+    this.#drop(this.#store);
   }
 
   #submit(
@@ -176,20 +174,27 @@ class Connection {
     answered: (errno: string, answer: Answer) => void,
   ): number {
     const id = (this.#lastId = (this.#lastId + 1) >>> 0);
-    this.#waiting.set(id, answered);
+    this.#waiting.set(id, (errno, answer) => {
+      // Errors that xenstored never answers are those of a dead connection, and
+      // libxenstore ends one whose list is longer than a message. It goes first: who
+      // is answered asks the next thing at once.
+      const dead = !isErrno(errno) || (op === "list" && errno === "E2BIG");
+      if (errno !== "" && dead) this.#drop(store);
+      answered(errno, answer);
+    });
     store.submit(id, storeOp[op], transaction, path, value, permissions);
     return id;
   }
 
-  #drop(): void {
-    if (this.#store === undefined) return;
+  #drop(store: NativeStore | undefined): void {
+    if (this.#store === undefined || this.#store !== store) return;
     this.#store.close();
     this.#store = undefined;
     this.era += 1;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const answered of waiting) {
-      answered("EIO", { transaction: 0, strings: [], permissions: [] });
+      answered("ECONNRESET", { transaction: 0, strings: [], permissions: [] });
     }
     if (this.#watches.size > 0) this.lost.openUnsafe();
   }
@@ -242,20 +247,23 @@ const operations = (ask: Ask): XenStoreOps => ({
 
 const transactionOn = (connection: Connection): TransactionHandle => {
   let begun: { readonly transaction: number; readonly era: number } | undefined;
-  const ask: Ask = (request) =>
+  const ask = (request: Request, sent?: () => void): Effect.Effect<Answer, XenStoreFailure> =>
     Effect.suspend(() => {
       const { op: operation, path } = request;
-      return begun === undefined
+      const now = begun;
+      sent?.();
+      return now === undefined
         ? Effect.fail(new XenStoreError({ errno: "ENOENT", operation, path }))
-        : connection.request({ ...request, transaction: begun.transaction }, begun.era);
+        : connection.request({ ...request, transaction: now.transaction }, now.era);
     });
   return {
     ...operations(ask),
     begin: Effect.map(connection.request({ op: "begin", path: "/" }), ({ transaction }) => {
       begun = { transaction, era: connection.era };
     }),
-    commit: Effect.tap(Effect.asVoid(ask({ op: "end", path: "/", value: "commit" })), () =>
-      Effect.sync(() => {
+    // Whatever is answered, it has ended: oxenstored calls its abort EIO then.
+    commit: Effect.asVoid(
+      ask({ op: "end", path: "/", value: "commit" }, () => {
         begun = undefined;
       }),
     ),
