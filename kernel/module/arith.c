@@ -4,7 +4,11 @@
 
 #include "arith.h"
 
-/* A superpage on its own that takes longer is released page by page. */
+/*
+ * A superpage that takes longer is released page by page. How long it takes is
+ * the least of some calls: a vCPU that has to wait for its CPU makes any of
+ * them long.
+ */
 #define VF_SUPER_LONG_US 250000
 #define VF_SUPER_LONG_TIMES 2
 
@@ -31,7 +35,9 @@ u64 vf_actual_kib(u64 capacity_kib, unsigned long base_pages, unsigned long mana
 void vf_batch_init(struct vf_batch *batch)
 {
 	batch->size = 1;
-	batch->slow = 0;
+	batch->calls = 0;
+	batch->best_us = U64_MAX;
+	batch->whole = false;
 }
 
 /**
@@ -47,14 +53,27 @@ void vf_batch_note(struct vf_batch *batch, unsigned int asked, u64 took_us)
 	else if (took_us < VF_BATCH_QUICK_US && asked >= batch->size)
 		batch->size = min(batch->size * 2, (unsigned int)VF_BATCH_MAX);
 
-	if (asked == 1 && took_us > VF_SUPER_LONG_US)
-		batch->slow++;
-	else
-		batch->slow = 0;
+	batch->calls++;
+	batch->best_us = min(batch->best_us, took_us / asked);
 }
 
 /* Whether superpages take so long that they are better released page by page. */
 bool vf_batch_too_slow(const struct vf_batch *batch)
 {
-	return batch->slow >= VF_SUPER_LONG_TIMES;
+	return !batch->whole && batch->calls >= VF_SUPER_LONG_TIMES &&
+	       batch->best_us > VF_SUPER_LONG_US;
+}
+
+/**
+ * vf_batch_note_stepwise() - learn from a superpage that was released page by page
+ * @batch: of the superpages
+ * @took_us: microseconds that it took
+ *
+ * On a Xen that does the same with a whole one, both take as long. If this is
+ * far longer, it was not Xen that was slow.
+ */
+void vf_batch_note_stepwise(struct vf_batch *batch, u64 took_us)
+{
+	if (took_us / 2 > batch->best_us)
+		batch->whole = true;
 }

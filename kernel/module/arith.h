@@ -32,12 +32,14 @@ u64 vf_actual_kib(u64 capacity_kib, unsigned long base_pages, unsigned long mana
 
 struct vf_batch {
 	unsigned int size;
-	/* superpages in a row that took too long each on its own */
-	unsigned int slow;
+	unsigned int calls;
+	u64 best_us;		/* the least that an extent took so far */
+	bool whole;		/* page by page was tried, and is slower */
 };
 
 void vf_batch_init(struct vf_batch *batch);
 void vf_batch_note(struct vf_batch *batch, unsigned int asked, u64 took_us);
 bool vf_batch_too_slow(const struct vf_batch *batch);
+void vf_batch_note_stepwise(struct vf_batch *batch, u64 took_us);
 
 #endif

@@ -251,6 +251,7 @@ static void vf_mend(struct vf_node *node, struct page *head)
 static bool vf_out_stepwise(struct page *head)
 {
 	struct vf_batch batch;
+	ktime_t start = ktime_get();
 	unsigned long done = 0;
 	unsigned int i, n;
 
@@ -267,6 +268,7 @@ static bool vf_out_stepwise(struct page *head)
 	}
 	swap(batch, vf_out_batch);
 
+	vf_batch_note_stepwise(&vf_out_batch, ktime_us_delta(ktime_get(), start));
 	return done == VF_SUPER_PAGES;
 }
 

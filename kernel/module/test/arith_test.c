@@ -56,6 +56,19 @@ static void batches(void)
 	longest = release(&batch, 8192, 3000000, &calls);
 	CHECK(vf_batch_too_slow(&batch) && calls == 2, "%lu calls", calls);
 
+	/* It takes as long page by page, so that is how it goes on; unless it takes far longer. */
+	vf_batch_note_stepwise(&batch, 4000000);
+	CHECK(vf_batch_too_slow(&batch));
+	vf_batch_note_stepwise(&batch, 7000000);
+	CHECK(!vf_batch_too_slow(&batch));
+
+	/* A vCPU that doesn't get its CPU: one quick extent says enough. */
+	vf_batch_init(&batch);
+	vf_batch_note(&batch, 1, 2000);
+	for (int i = 0; i < 5; i++)
+		vf_batch_note(&batch, 1, 3000000);
+	CHECK(!vf_batch_too_slow(&batch) && batch.size == 1);
+
 	/* One slow extent among quick ones changes nothing for good. */
 	vf_batch_init(&batch);
 	vf_batch_note(&batch, 1, 3000000);

@@ -138,6 +138,21 @@ static void slow_hypervisor(void)
 	fake_check(&node);
 }
 
+/* The first calls take long because others have the CPU; a whole superpage is quick all the same. */
+static void starved(void)
+{
+	u64 before = vf_balloon_stats.smalls_out;
+
+	begin();
+	take(20);
+	fake_starved_calls = 2;
+	fake_small_us = 6000;
+	fake_super_us = 2000;
+	CHECK(vf_balloon_out(&node, 20 * VF_SUPER_PAGES) == 20 * VF_SUPER_PAGES);
+	CHECK(vf_balloon_stats.smalls_out - before == VF_SUPER_PAGES, "one superpage page by page");
+	fake_check(&node);
+}
+
 static void quick_hypervisor(void)
 {
 	u64 before = vf_balloon_stats.calls_out;
@@ -254,6 +269,7 @@ int main(void)
 	kept_pages_go_first();
 	partial_releases();
 	slow_hypervisor();
+	starved();
 	quick_hypervisor();
 	pnode_is_full();
 	stops();

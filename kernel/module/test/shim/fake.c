@@ -8,9 +8,9 @@
 struct page fake_pages[FAKE_PAGES];
 struct balloon_stats balloon_stats;
 long fake_free_supers, fake_free_smalls, fake_fail_after, fake_stop_after;
-u64 fake_page_us, fake_super_us, fake_longest_us, fake_slept_ms;
+u64 fake_page_us, fake_super_us, fake_small_us, fake_longest_us, fake_slept_ms;
 unsigned long fake_handed_over;
-unsigned int fake_flags;
+unsigned int fake_flags, fake_starved_calls;
 bool vf_scrub = true, vf_other_pnode;
 
 static ktime_t now_us;
@@ -35,6 +35,8 @@ void fake_reset(void)
 	fake_stop_after = -1;
 	fake_page_us = 0;
 	fake_super_us = 0;
+	fake_small_us = 0;
+	fake_starved_calls = 0;
 	fake_longest_us = 0;
 	fake_slept_ms = 0;
 	fake_handed_over = 0;
@@ -197,12 +199,15 @@ int HYPERVISOR_memory_op(unsigned int op, struct xen_memory_reservation *r)
 	CHECK(r->extent_order == 0 || r->extent_order == VF_SUPER_ORDER);
 	CHECK(out || op == XENMEM_populate_physmap);
 	fake_flags = r->address_bits;
+	if (fake_starved_calls) {
+		fake_starved_calls--;
+		now_us += 300000;
+	}
 
 	for (i = 0; i < r->nr_extents; i++) {
 		pfn = r->extent_start[i];
 		CHECK(pfn < FAKE_PAGES && pfn % (1UL << r->extent_order) == 0);
-		if (r->extent_order)
-			now_us += fake_super_us;
+		now_us += r->extent_order ? fake_super_us : fake_small_us;
 		if (out ? !release(&fake_pages[pfn], 1UL << r->extent_order) :
 			  !populate(&fake_pages[pfn], r->extent_order))
 			break;

@@ -15,7 +15,8 @@ extern long fake_free_supers, fake_free_smalls;
 /* The release of this many pages succeeds, then one fails. -1: none does. */
 extern long fake_fail_after;
 /* Microseconds that Xen needs for one page, and more for a superpage. */
-extern u64 fake_page_us, fake_super_us;
+extern u64 fake_page_us, fake_super_us, fake_small_us;
+extern unsigned int fake_starved_calls;
 /* vf_request_stop() says go on this often, then stop. -1: always go on. */
 extern long fake_stop_after;
 extern u64 fake_longest_us, fake_slept_ms;
