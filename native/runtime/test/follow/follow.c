@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * follow FOLLOWER ENTRY BINDING: one cell of the matrix.  The follower enters
- * regions by ENTRY under BINDING (none, threads, cores, numa_domains, explicit)
- * while the topology shrinks, expands, becomes another of the same size, changes
+ * regions by ENTRY under BINDING (places: threads, cores, numa_domains, explicit;
+ * kinds: none, spread, primary, true, gomp_cpu_affinity) while the topology shrinks, expands, becomes another of the same size, changes
  * twice at once, and changes before every region.  Checked after each: number of
  * threads, affinity of each as /proc tells it, acknowledgement, result.
  */
@@ -20,6 +20,11 @@
 
 static const char *binding;
 
+static bool is(const char *name)
+{
+	return strcmp(binding, name) == 0;
+}
+
 static void set_binding(void)
 {
 	char text[64];
@@ -28,10 +33,20 @@ static void set_binding(void)
 	unsetenv("OMP_PROC_BIND");
 	unsetenv("GOMP_CPU_AFFINITY");
 	unsetenv("OMP_PLACES");
-	if (strcmp(binding, "none") == 0)
+	if (is("none"))
 		return;
+	if (is("gomp_cpu_affinity")) {
+		snprintf(text, sizeof text, "%u %u", subject_cpu(1), subject_cpu(0));
+		CHECK(setenv("GOMP_CPU_AFFINITY", text, 1) == 0);
+		return;
+	}
+	if (is("spread") || is("primary") || is("true")) {
+		CHECK(setenv("OMP_PROC_BIND", binding, 1) == 0);
+		CHECK(setenv("OMP_PLACES", "threads", 1) == 0);
+		return;
+	}
 	snprintf(text, sizeof text, "%s", binding);
-	if (strcmp(binding, "explicit") == 0)
+	if (is("explicit"))
 		snprintf(text, sizeof text, "{%u},{%u}", subject_cpu(1), subject_cpu(0));
 	CHECK(setenv("OMP_PLACES", text, 1) == 0 && setenv("OMP_PROC_BIND", "close", 1) == 0);
 }
@@ -42,13 +57,15 @@ static struct vfrt_cpus expected(unsigned nodes, unsigned thread)
 	struct vfrt_cpus cpus = { 0 };
 	unsigned node = thread;
 
-	if (strcmp(binding, "none") == 0) {
+	if (is("none")) {
 		for (unsigned i = 0; i < 2; i++)
 			if (nodes & 1u << i)
 				vfrt_cpus_add(&cpus, subject_cpu(i));
 		return cpus;
 	}
-	if (strcmp(binding, "explicit") == 0)
+	if (is("primary"))
+		node = 0;
+	if (is("explicit") || is("gomp_cpu_affinity"))
 		node = 1 - thread;
 	if (nodes != BOTH)
 		node = nodes == FIRST ? 0 : 1;

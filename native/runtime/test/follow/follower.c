@@ -46,6 +46,12 @@ static long item(long i)
 	return i;
 }
 
+/* Not a reduction: with one, GCC doesn't make one call of region and loop. */
+static void add(long *sum, long value)
+{
+	__atomic_fetch_add(sum, value, __ATOMIC_RELAXED);
+}
+
 static long with_parallel(void)
 {
 	long sum = 0;
@@ -64,9 +70,9 @@ static long with_static(void)
 {
 	long sum = 0;
 
-#pragma omp parallel for reduction(+ : sum) schedule(static)
+#pragma omp parallel for schedule(static)
 	for (long i = 0; i < ITERATIONS; i++)
-		sum += item(i);
+		add(&sum, item(i));
 	return sum;
 }
 
@@ -74,9 +80,9 @@ static long with_dynamic(void)
 {
 	long sum = 0;
 
-#pragma omp parallel for reduction(+ : sum) schedule(dynamic)
+#pragma omp parallel for schedule(dynamic)
 	for (long i = 0; i < ITERATIONS; i++)
-		sum += item(i);
+		add(&sum, item(i));
 	return sum;
 }
 
@@ -84,9 +90,9 @@ static long with_monotonic(void)
 {
 	long sum = 0;
 
-#pragma omp parallel for reduction(+ : sum) schedule(monotonic : dynamic, 4)
+#pragma omp parallel for schedule(monotonic : dynamic, 4)
 	for (long i = 0; i < ITERATIONS; i++)
-		sum += item(i);
+		add(&sum, item(i));
 	return sum;
 }
 
@@ -94,9 +100,9 @@ static long with_guided(void)
 {
 	long sum = 0;
 
-#pragma omp parallel for reduction(+ : sum) schedule(guided)
+#pragma omp parallel for schedule(guided)
 	for (long i = 0; i < ITERATIONS; i++)
-		sum += item(i);
+		add(&sum, item(i));
 	return sum;
 }
 
@@ -104,9 +110,39 @@ static long with_runtime(void)
 {
 	long sum = 0;
 
-#pragma omp parallel for reduction(+ : sum) schedule(runtime)
+#pragma omp parallel for schedule(runtime)
 	for (long i = 0; i < ITERATIONS; i++)
-		sum += item(i);
+		add(&sum, item(i));
+	return sum;
+}
+
+static long with_monotonic_guided(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for schedule(monotonic : guided, 4)
+	for (long i = 0; i < ITERATIONS; i++)
+		add(&sum, item(i));
+	return sum;
+}
+
+static long with_monotonic_runtime(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for schedule(monotonic : runtime)
+	for (long i = 0; i < ITERATIONS; i++)
+		add(&sum, item(i));
+	return sum;
+}
+
+static long with_nonmonotonic_runtime(void)
+{
+	long sum = 0;
+
+#pragma omp parallel for schedule(nonmonotonic : runtime)
+	for (long i = 0; i < ITERATIONS; i++)
+		add(&sum, item(i));
 	return sum;
 }
 
@@ -137,16 +173,16 @@ static long with_sections(void)
 {
 	long sum = 0;
 
-#pragma omp parallel sections reduction(+ : sum)
+#pragma omp parallel sections
 	{
 #pragma omp section
-		sum += quarter(0);
+		add(&sum, quarter(0));
 #pragma omp section
-		sum += quarter(1);
+		add(&sum, quarter(1));
 #pragma omp section
-		sum += quarter(2);
+		add(&sum, quarter(2));
 #pragma omp section
-		sum += quarter(3);
+		add(&sum, quarter(3));
 	}
 	return sum;
 }
@@ -213,14 +249,24 @@ static long with_nested(void)
 	return sum;
 }
 
-#ifdef _OPENMP
-/* What GCC emitted before 4.9, which both runtimes still export. */
-void GOMP_parallel_start(void (*)(void *), void *, unsigned);
-void GOMP_parallel_loop_dynamic_start(void (*)(void *), void *, unsigned, long, long, long, long);
+/* What GCC emitted before 4.9, or never did, which both runtimes still export. */
+typedef void body(void *);
+
+void GOMP_parallel_start(body *, void *, unsigned);
 void GOMP_parallel_end(void);
+void GOMP_parallel_loop_static(body *, void *, unsigned, long, long, long, long, unsigned);
+void GOMP_parallel_loop_static_start(body *, void *, unsigned, long, long, long, long);
+void GOMP_parallel_loop_dynamic_start(body *, void *, unsigned, long, long, long, long);
+void GOMP_parallel_loop_guided_start(body *, void *, unsigned, long, long, long, long);
+void GOMP_parallel_loop_runtime_start(body *, void *, unsigned, long, long, long);
+void GOMP_parallel_sections_start(body *, void *, unsigned, unsigned);
+bool GOMP_loop_static_next(long *, long *);
 bool GOMP_loop_dynamic_next(long *, long *);
+bool GOMP_loop_guided_next(long *, long *);
+bool GOMP_loop_runtime_next(long *, long *);
 void GOMP_loop_end_nowait(void);
-#endif
+unsigned GOMP_sections_next(void);
+void GOMP_sections_end_nowait(void);
 
 static void note_and_add(void *data)
 {
@@ -230,7 +276,7 @@ static void note_and_add(void *data)
 	note();
 	for (long i = thread; i < ITERATIONS; i += threads)
 		mine += i;
-	__atomic_fetch_add((long *)data, mine, __ATOMIC_RELAXED);
+	add(data, mine);
 }
 
 static long with_parallel_start(void)
@@ -243,24 +289,102 @@ static long with_parallel_start(void)
 	return sum;
 }
 
-static void take_chunks(void *data)
+static void take_chunks(long *sum, bool (*next)(long *, long *))
 {
 	long from, to, mine = 0;
 
 	note();
-	while (GOMP_loop_dynamic_next(&from, &to))
+	while (next(&from, &to))
 		for (long i = from; i < to; i++)
 			mine += item(i);
 	GOMP_loop_end_nowait();
-	__atomic_fetch_add((long *)data, mine, __ATOMIC_RELAXED);
+	add(sum, mine);
 }
 
-static long with_loop_start(void)
+static void static_chunks(void *sum)
+{
+	take_chunks(sum, GOMP_loop_static_next);
+}
+
+static void dynamic_chunks(void *sum)
+{
+	take_chunks(sum, GOMP_loop_dynamic_next);
+}
+
+static void guided_chunks(void *sum)
+{
+	take_chunks(sum, GOMP_loop_guided_next);
+}
+
+static void runtime_chunks(void *sum)
+{
+	take_chunks(sum, GOMP_loop_runtime_next);
+}
+
+static long with_loop_static(void)
 {
 	long sum = 0;
 
-	GOMP_parallel_loop_dynamic_start(take_chunks, &sum, 0, 0, ITERATIONS, 1, 1);
-	take_chunks(&sum);
+	GOMP_parallel_loop_static(static_chunks, &sum, 0, 0, ITERATIONS, 1, 1, 0);
+	return sum;
+}
+
+static long with_static_start(void)
+{
+	long sum = 0;
+
+	GOMP_parallel_loop_static_start(static_chunks, &sum, 0, 0, ITERATIONS, 1, 1);
+	static_chunks(&sum);
+	GOMP_parallel_end();
+	return sum;
+}
+
+static long with_dynamic_start(void)
+{
+	long sum = 0;
+
+	GOMP_parallel_loop_dynamic_start(dynamic_chunks, &sum, 0, 0, ITERATIONS, 1, 1);
+	dynamic_chunks(&sum);
+	GOMP_parallel_end();
+	return sum;
+}
+
+static long with_guided_start(void)
+{
+	long sum = 0;
+
+	GOMP_parallel_loop_guided_start(guided_chunks, &sum, 0, 0, ITERATIONS, 1, 1);
+	guided_chunks(&sum);
+	GOMP_parallel_end();
+	return sum;
+}
+
+static long with_runtime_start(void)
+{
+	long sum = 0;
+
+	GOMP_parallel_loop_runtime_start(runtime_chunks, &sum, 0, 0, ITERATIONS, 1);
+	runtime_chunks(&sum);
+	GOMP_parallel_end();
+	return sum;
+}
+
+static void take_sections(void *data)
+{
+	unsigned section;
+
+	note();
+	while ((section = GOMP_sections_next()) != 0)
+		add(data, quarter((int)section - 1));
+	GOMP_sections_end_nowait();
+}
+
+static long with_sections_start(void)
+{
+	long sum = 0;
+
+	GOMP_parallel_sections_start(take_sections, &sum, 0, 4);
+	take_sections(&sum);
 	GOMP_parallel_end();
 	return sum;
 }
@@ -275,6 +399,9 @@ static const struct {
 	{ "monotonic", with_monotonic },
 	{ "guided", with_guided },
 	{ "runtime", with_runtime },
+	{ "monotonic_guided", with_monotonic_guided },
+	{ "monotonic_runtime", with_monotonic_runtime },
+	{ "nonmonotonic_runtime", with_nonmonotonic_runtime },
 	{ "ordered", with_ordered },
 	{ "sections", with_sections },
 	{ "reductions", with_reductions },
@@ -282,7 +409,12 @@ static const struct {
 	{ "teams", with_teams },
 	{ "nested", with_nested },
 	{ "parallel_start", with_parallel_start },
-	{ "loop_start", with_loop_start },
+	{ "loop_static", with_loop_static },
+	{ "static_start", with_static_start },
+	{ "dynamic_start", with_dynamic_start },
+	{ "guided_start", with_guided_start },
+	{ "runtime_start", with_runtime_start },
+	{ "sections_start", with_sections_start },
 };
 
 int main(int argc, char **argv)

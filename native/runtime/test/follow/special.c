@@ -281,6 +281,15 @@ static void own(void)
 	}
 }
 
+/* Started on the second CPU alone: there it stays, even if that is to leave. */
+static void confined(void)
+{
+	for (unsigned i = 0; i < 6; i++) {
+		publish(1 + i % 3);
+		CHECK(team_on(SECOND) == 1 && omp_get_num_procs() == 1);
+	}
+}
+
 /* A child of a process that has no team yet; of one of a single thread. */
 static void forks(void)
 {
@@ -447,6 +456,7 @@ static const struct {
 	{ "dynamic", dynamic, "OMP_DYNAMIC=true" },
 	{ "primaries", primaries, "" },
 	{ "own", own, "" },
+	{ "confined", confined, "" },
 	{ "forks", forks, "" },
 	{ "league", league, "" },
 	{ "at_barrier", at_barrier, "" },
@@ -482,6 +492,11 @@ int main(int argc, char **argv)
 		if (argc == 2) {
 			set_environment(scenarios[i].environment);
 			publish(BOTH);
+			if (scenarios[i].run == confined) {
+				struct vfrt_cpus second = cpus_of(SECOND);
+
+				set_own_mask(&second);
+			}
 			subject_again(argv);
 		}
 		subject_resume(argv[2]);

@@ -20,26 +20,26 @@
 static struct virtflex_topology_page page, *published;
 static FILE *to_subject, *from_subject;
 
+static unsigned subject_cpus[2];
+static bool known;
+
 /* As they were at first: a program that is its own subject gets confined. */
 unsigned subject_cpu(unsigned node)
 {
-	static unsigned cpu[2];
-	static bool known;
-
 	if (!known) {
 		struct vfrt_cpus mine = { 0 };
 
 		CHECK(sched_getaffinity(0, sizeof mine, (cpu_set_t *)(void *)&mine) == 0);
-		cpu[0] = vfrt_cpus_next(&mine, 0);
-		cpu[1] = vfrt_cpus_next(&mine, cpu[0] + 1);
-		if (cpu[1] >= VIRTFLEX_MAX_CPUS) {
+		subject_cpus[0] = vfrt_cpus_next(&mine, 0);
+		subject_cpus[1] = vfrt_cpus_next(&mine, subject_cpus[0] + 1);
+		if (subject_cpus[1] >= VIRTFLEX_MAX_CPUS) {
 			fprintf(stderr, "this machine has one CPU only: skipped\n");
 			exit(SKIPPED);
 		}
 		known = true;
 	}
 	CHECK(node < 2);
-	return cpu[node];
+	return subject_cpus[node];
 }
 
 static void set_node(unsigned node, bool used, enum subject_way way)
@@ -97,10 +97,13 @@ void subject_again(char *const argv[])
 
 void subject_resume(const char *directory)
 {
-	subject_cpu(0);
 	fake_adopt(directory);
 	published = fake_published("page");
 	page = *published;
+	for (unsigned cpu = 0; cpu < page.cpu_count; cpu++)
+		if (page.cpu_node[cpu] != VIRTFLEX_CPU_OFFLINE)
+			subject_cpus[page.cpu_node[cpu]] = cpu;
+	known = true;
 }
 
 void subject_start(struct subject *subject, char *const argv[])
