@@ -5,7 +5,7 @@
 import { type DomainId, PnodeId, type TopologyChange, VnodeId } from "@virtflex/topo-model";
 import { Effect } from "effect";
 import { Argument, Flag } from "effect/cli";
-import type { UsageError } from "./UsageError.ts";
+import { UsageError } from "./UsageError.ts";
 import { parseSize, parseVnodes } from "./Values.ts";
 
 /** A change to a domain that is still to be found. */
@@ -89,9 +89,35 @@ export const rehomeWish = (input: {
     Effect.succeed({ _tag: "rehome", domain, vnode: input.vnode, pnode: input.pnode }),
 });
 
+/** `GIVER:3 TAKER:3`, of trade. */
+export const tradeConfig = {
+  giver: Argument.String("giver").pipe(
+    Argument.withDescription("Domain and the vnodes that leave it, such as web:3"),
+  ),
+  taker: Argument.String("taker").pipe(
+    Argument.withDescription("Domain and its vnodes to put to use, such as batch:2,3"),
+  ),
+};
+
+const partOf = (verb: "expand" | "shrink", text: string) => {
+  const colon = text.lastIndexOf(":");
+  return colon < 1
+    ? Effect.fail(
+        new UsageError({ code: "BAD_VALUE", what: text, detail: "it is no DOMAIN:VNODES" }),
+      )
+    : Effect.succeed(
+        vnodesWish(verb, { domain: text.slice(0, colon), vnodes: text.slice(colon + 1) }),
+      );
+};
+
+/** Two changes that are made, or not made, as one. */
+export const tradeWishes = (input: { readonly giver: string; readonly taker: string }) =>
+  Effect.all([partOf("shrink", input.giver), partOf("expand", input.taker)]);
+
 export const about = {
   expand: "Put vnodes to use, with all of their memory and vCPUs",
   shrink: "Take vnodes out of use: their vCPUs, and their memory but for a little",
   resize: "Give a vnode another amount of memory",
   rehome: "Move a vnode, its memory and its vCPUs, to another pnode",
+  trade: "Take vnodes of one domain out of use and put those of another to use, as one change",
 } as const;

@@ -17,18 +17,22 @@ import { table } from "./Output.ts";
 import { stepText } from "./StepText.ts";
 import { UsageError } from "./UsageError.ts";
 
-/** A plan for what is wished, on this host with these guests. */
+/** One plan for all that is wished, on this host with these guests. */
 export const planFor = Effect.fn("planFor")(function* (
   host: Host,
   guests: ReadonlyArray<Guest>,
-  wish: Wish,
+  wishes: ReadonlyArray<Wish>,
 ) {
-  const { guest } = yield* findGuest(
-    guests.map((guest) => ({ guest })),
-    wish.domain,
+  const changes = yield* Effect.forEach(wishes, ({ domain, changeOf }) =>
+    Effect.flatMap(
+      findGuest(
+        guests.map((guest) => ({ guest })),
+        domain,
+      ),
+      ({ guest }) => changeOf(guest.domain),
+    ),
   );
-  const change = yield* wish.changeOf(guest.domain);
-  return yield* Effect.fromResult(planChanges(host, guests, change));
+  return yield* Effect.fromResult(planChanges(host, guests, changes));
 });
 
 /** A host and its guests from a JSON file. */

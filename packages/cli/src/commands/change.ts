@@ -1,5 +1,5 @@
 /**
- * `virtflex expand | shrink | resize | rehome`: plans a change and applies it.
+ * `virtflex expand | shrink | resize | rehome | trade`: plans a change and applies it.
  */
 import { apply, type OnProgress, prepare, survey } from "@virtflex/pipeline";
 import type { Plan } from "@virtflex/topo-model";
@@ -11,10 +11,13 @@ import {
   rehomeWish,
   resizeConfig,
   resizeWish,
+  tradeConfig,
+  tradeWishes,
   vnodesConfig,
   vnodesWish,
   type Wish,
 } from "../Changes.ts";
+import { makeRecord } from "../ChangeRecord.ts";
 import { controlLayer } from "../Connect.ts";
 import { findGuest } from "../Domains.ts";
 import { exitCode } from "../ExitCode.ts";
@@ -44,14 +47,19 @@ interface ApplyInput {
 const changeText = (plan: Plan, elapsedMs: number) =>
   `Done: ${plan.steps.length} steps in ${elapsedMs} ms`;
 
-const change = Effect.fnUntraced(function* (wish: Wish, { dryRun, timeout }: ApplyInput) {
+const change = Effect.fnUntraced(function* (
+  wishes: ReadonlyArray<Wish>,
+  { dryRun, timeout }: ApplyInput,
+) {
   const deadline = yield* parseTimeout(timeout);
   const { guests } = yield* survey;
-  const { guest } = yield* findGuest(guests, wish.domain);
   const limits = { deadlineMs: deadline, graceMs: 5000 };
-  if (!dryRun) yield* prepare(guest.domain, limits, progressView());
+  for (const wish of wishes) {
+    const { guest } = yield* findGuest(guests, wish.domain);
+    if (!dryRun) yield* prepare(guest.domain, limits, progressView());
+  }
   const { topology } = yield* survey;
-  const plan = yield* planFor(topology.host, topology.guests, wish);
+  const plan = yield* planFor(topology.host, topology.guests, wishes);
   if (dryRun) return yield* print(plan, () => planText(plan));
   const began = yield* Clock.currentTimeMillis;
   const view = progressView();
@@ -60,7 +68,11 @@ const change = Effect.fnUntraced(function* (wish: Wish, { dryRun, timeout }: App
     if (progress.direction === "undo" && progress._tag === "StepFailed") left += 1;
     return view(progress);
   };
-  yield* apply(plan, { deadline, onProgress }).pipe(
+  const record = yield* makeRecord(topology.host);
+  yield* apply(plan, {
+    deadline,
+    onProgress: (progress) => Effect.andThen(record.onProgress(progress), onProgress(progress)),
+  }).pipe(
     Effect.onInterrupt(() =>
       Effect.sync(() => {
         process.exitCode = left === 0 ? exitCode.rolledBack : exitCode.failed;
@@ -68,12 +80,13 @@ const change = Effect.fnUntraced(function* (wish: Wish, { dryRun, timeout }: App
     ),
   );
   const elapsedMs = (yield* Clock.currentTimeMillis) - began;
-  yield* print({ result: "done", elapsedMs, plan }, () => changeText(plan, elapsedMs));
+  const document = { result: "done", elapsedMs, plan, ...(yield* record.document) };
+  yield* print(document, () => changeText(plan, elapsedMs));
 }, Effect.provide(controlLayer));
 
 export const changes = [
   Command.make("expand", { ...vnodesConfig, ...applyConfig }, (input) =>
-    change(vnodesWish("expand", input), input),
+    change([vnodesWish("expand", input)], input),
   ).pipe(
     Command.withDescription(about.expand),
     Command.withExamples([
@@ -81,7 +94,7 @@ export const changes = [
     ]),
   ),
   Command.make("shrink", { ...vnodesConfig, ...applyConfig }, (input) =>
-    change(vnodesWish("shrink", input), input),
+    change([vnodesWish("shrink", input)], input),
   ).pipe(
     Command.withDescription(about.shrink),
     Command.withExamples([
@@ -92,9 +105,20 @@ export const changes = [
     ]),
   ),
   Command.make("resize", { ...resizeConfig, ...applyConfig }, (input) =>
-    change(resizeWish(input), input),
+    change([resizeWish(input)], input),
   ).pipe(Command.withDescription(about.resize)),
   Command.make("rehome", { ...rehomeConfig, ...applyConfig }, (input) =>
-    change(rehomeWish(input), input),
+    change([rehomeWish(input)], input),
   ).pipe(Command.withDescription(about.rehome)),
+  Command.make("trade", { ...tradeConfig, ...applyConfig }, (input) =>
+    Effect.flatMap(tradeWishes(input), (wishes) => change(wishes, input)),
+  ).pipe(
+    Command.withDescription(about.trade),
+    Command.withExamples([
+      {
+        command: "virtflex trade web:3 batch:2,3",
+        description: "Vnode 3 of web makes room for vnodes 2 and 3 of batch, or all stays as it is",
+      },
+    ]),
+  ),
 ] as const;

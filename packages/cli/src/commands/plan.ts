@@ -10,6 +10,8 @@ import {
   rehomeWish,
   resizeConfig,
   resizeWish,
+  tradeConfig,
+  tradeWishes,
   vnodesConfig,
   vnodesWish,
   type Wish,
@@ -29,28 +31,31 @@ const root = Command.make("plan").pipe(
   }),
 );
 
-const show = Effect.fnUntraced(function* (wish: Wish) {
+const show = Effect.fnUntraced(function* (wishes: ReadonlyArray<Wish>) {
   const { topology: file } = yield* root;
   const { host, guests } = Option.isSome(file)
     ? yield* readTopology(file.value)
     : yield* Effect.map(survey, ({ topology }) => topology).pipe(Effect.provide(hostLayer));
-  const plan = yield* planFor(host, guests, wish);
+  const plan = yield* planFor(host, guests, wishes);
   yield* print(plan, () => planText(plan));
 });
 
 export const plan = root.pipe(
   Command.withSubcommands([
-    Command.make("expand", vnodesConfig, (input) => show(vnodesWish("expand", input))).pipe(
+    Command.make("expand", vnodesConfig, (input) => show([vnodesWish("expand", input)])).pipe(
       Command.withDescription(about.expand),
     ),
-    Command.make("shrink", vnodesConfig, (input) => show(vnodesWish("shrink", input))).pipe(
+    Command.make("shrink", vnodesConfig, (input) => show([vnodesWish("shrink", input)])).pipe(
       Command.withDescription(about.shrink),
     ),
-    Command.make("resize", resizeConfig, (input) => show(resizeWish(input))).pipe(
+    Command.make("resize", resizeConfig, (input) => show([resizeWish(input)])).pipe(
       Command.withDescription(about.resize),
     ),
-    Command.make("rehome", rehomeConfig, (input) => show(rehomeWish(input))).pipe(
+    Command.make("rehome", rehomeConfig, (input) => show([rehomeWish(input)])).pipe(
       Command.withDescription(about.rehome),
+    ),
+    Command.make("trade", tradeConfig, (input) => Effect.flatMap(tradeWishes(input), show)).pipe(
+      Command.withDescription(about.trade),
     ),
   ]),
   Command.withExamples([
