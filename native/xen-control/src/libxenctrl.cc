@@ -42,6 +42,7 @@ void *open_library(const char *name)
 
 struct Xen {
 	decltype(&xc_interface_open) interface_open;
+	decltype(&xc_interface_close) interface_close;
 	decltype(&xc_version) version;
 	decltype(&xc_numainfo) numainfo;
 	decltype(&xc_cputopoinfo) cputopoinfo;
@@ -54,6 +55,7 @@ struct Xen {
 	decltype(&xc_domain_claim_pages) domain_claim_pages;
 	decltype(&xc_cpumap_alloc) cpumap_alloc;
 	decltype(&xc_get_max_cpus) get_max_cpus;
+	xentoollog_logger *logger;
 	xc_interface *handle;
 
 	Xen()
@@ -67,6 +69,7 @@ struct Xen {
 		find(log, create_logger, "xtl_createlogger_stdiostream");
 		find(log, destroy_logger, "xtl_logger_destroy");
 		find(control, interface_open, "xc_interface_open");
+		find(control, interface_close, "xc_interface_close");
 		find(control, version, "xc_version");
 		find(control, numainfo, "xc_numainfo");
 		find(control, cputopoinfo, "xc_cputopoinfo");
@@ -81,7 +84,7 @@ struct Xen {
 		find(control, get_max_cpus, "xc_get_max_cpus");
 
 		/* What fails is told by errno; the library need not tell it too. */
-		auto *logger = reinterpret_cast<xentoollog_logger *>(
+		logger = reinterpret_cast<xentoollog_logger *>(
 			create_logger(stderr, XTL_CRITICAL, 0));
 
 		handle = interface_open(logger, logger, 0);
@@ -93,22 +96,25 @@ struct Xen {
 		}
 		int running = version(handle, XENVER_version, nullptr);
 
-		if (running != version_built_for)
+		if (running != version_built_for) {
+			interface_close(handle);
+			destroy_logger(logger);
 			throw XenFailure("EVERSION", "Xen " + std::to_string(running >> 16) + "." +
 							     std::to_string(running & 0xffff) +
 							     " runs here, " + control_library +
 							     " is of another version");
+		}
 	}
 };
 
-/* Opened when first needed, and kept: the process's door to the hypervisor. */
+/* Opened when first needed, and kept to the end of the process, in which its threads may use it. */
 std::mutex mutex;
-std::unique_ptr<Xen> opened;
+const Xen *opened;
 
 const Xen &xen()
 {
 	if (!opened)
-		opened = std::make_unique<Xen>();
+		opened = new Xen;
 	return *opened;
 }
 

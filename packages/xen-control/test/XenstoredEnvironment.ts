@@ -4,33 +4,18 @@
  * tests reach it by the live layer, through libxenstore, as they would on a host.
  */
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { homedir, tmpdir } from "node:os";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TestEnvironment } from "jest-environment-node";
 
-const binary = "usr/lib/xen-4.17/bin/xenstored";
-const preload = join(
-  import.meta.dirname,
-  "../../../native/xen-control/build/Release/without_xen.so",
-);
+const native = join(import.meta.dirname, "../../../native/xen-control");
+const preload = join(native, "build/Release/without_xen.so");
 
 /** Where xenstored is: installed, else unpacked from Debian's package into the cache. */
-const findXenstored = (): string => {
-  if (existsSync(join("/", binary))) return join("/", binary);
-  const cache = join(homedir(), ".cache/virtflex/xen-utils-4.17");
-  if (!existsSync(join(cache, binary))) {
-    mkdirSync(join(cache, ".."), { recursive: true });
-    const scratch = mkdtempSync(`${cache}-`);
-    execFileSync("apt-get", ["-q", "download", "xen-utils-4.17"], { cwd: scratch });
-    execFileSync("sh", ["-c", "dpkg -x xen-utils-4.17_*.deb root"], { cwd: scratch });
-    rmSync(cache, { recursive: true, force: true });
-    renameSync(join(scratch, "root"), cache);
-    rmSync(scratch, { recursive: true });
-  }
-  return join(cache, binary);
-};
+const findXenstored = (): string =>
+  execFileSync(join(native, "test/xenstored.sh"), { encoding: "utf8" }).trim();
 
 export default class XenstoredEnvironment extends TestEnvironment {
   #directory = "";

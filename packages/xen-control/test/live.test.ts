@@ -1,5 +1,8 @@
 /** The live layer where there is no Xen: it can be built, and says what is missing. */
-import { existsSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { DomainId, PnodeId, VcpuId, VnodeId } from "@virtflex/topo-model";
 import { Effect, Stream } from "effect";
@@ -41,3 +44,77 @@ withoutXen("every call says that there is no Xen, and what would help", async ()
     expect(outcome.hint).toContain("dom0");
   }
 });
+
+/** What a process gets of a libxenctrl that is found in `folder`. */
+const askXen = (folder: string, fake = ""): unknown =>
+  JSON.parse(
+    execFileSync(process.execPath, [join(import.meta.dirname, "programs/askXen.ts")], {
+      encoding: "utf8",
+      env: { ...process.env, LD_LIBRARY_PATH: folder, FAKE_XEN: fake },
+    }),
+  );
+
+const fake = join(import.meta.dirname, "../../../native/xen-control/build/fake");
+const limit = 60_000;
+
+withoutXen(
+  "what libxenctrl answers is described",
+  () => {
+    const answer = askXen(fake) as { readonly domains: ReadonlyArray<unknown> };
+    expect(answer).toMatchObject({
+      host: {
+        pnodes: [
+          { id: 0, pcpus: [0, 1], memoryBytes: 4 * 1024 ** 3, freeBytes: 1024 ** 3 },
+          { id: 1, pcpus: [2, 3] },
+        ],
+        distances: [
+          [10, 21],
+          [21, 10],
+        ],
+      },
+    });
+    // Of 300, one had gone when its vCPUs were asked for.
+    expect(answer.domains).toHaveLength(299);
+    expect(answer.domains[0]).toMatchObject({
+      domain: 1,
+      vcpus: [
+        { id: 0, online: true, affinity: [0, 1] },
+        { id: 1, online: false },
+      ],
+      vnuma: [
+        { id: 0, pnode: 0, capacityBytes: 8192, vcpus: [0] },
+        { id: 1, pnode: 0, capacityBytes: 4096, vcpus: [1] },
+      ],
+      distances: [
+        [10, 20],
+        [20, 10],
+      ],
+    });
+  },
+  limit,
+);
+
+withoutXen(
+  "a Xen of another version than the library is refused, and both are named",
+  () => {
+    expect(askXen(fake, "18")).toMatchObject({
+      code: "XEN_UNAVAILABLE",
+      message: expect.stringMatching(/Xen 4\.18 runs here, libxenctrl\.so\.4\.17/) as unknown,
+    });
+  },
+  limit,
+);
+
+withoutXen(
+  "a library that can't be opened is named, and what installs it",
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), "virtflex-test-"));
+    writeFileSync(join(folder, "libxenctrl.so.4.17"), "");
+    expect(askXen(folder)).toMatchObject({
+      code: "XEN_UNAVAILABLE",
+      message: expect.stringMatching(/libxenctrl\.so\.4\.17.*apt install/) as unknown,
+    });
+    rmSync(folder, { recursive: true });
+  },
+  limit,
+);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stands for libxenctrl where there is no Xen: two nodes of two CPUs, and more
+ * domains than one question answers, of which the first has two vnodes. $FAKE_XEN says
+ * what is odd about it: a version, or "none" for no hypervisor.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <xenctrl.h>
+
+#define UNUSED __attribute__((unused))
+
+enum { nodes = 2, cpus = 4, domains = 300, gone = 7 };
+
+static const char *oddity(void)
+{
+	const char *text = getenv("FAKE_XEN");
+
+	return text ? text : "";
+}
+
+static int fail(int error)
+{
+	errno = error;
+	return -1;
+}
+
+static uint64_t limit_kb = 1 << 20, claimed_pages;
+static uint8_t affinity = 0x3;
+
+xc_interface *xc_interface_open(xentoollog_logger *logger UNUSED,
+				xentoollog_logger *dombuild UNUSED, unsigned int flags UNUSED)
+{
+	static char handle;
+
+	errno = EACCES;
+	return strcmp(oddity(), "none") ? (xc_interface *)&handle : NULL;
+}
+
+int xc_interface_close(xc_interface *xch UNUSED)
+{
+	return 0;
+}
+
+int xc_version(xc_interface *xch UNUSED, int what UNUSED, void *argument UNUSED)
+{
+	return 4 << 16 | (*oddity() ? atoi(oddity()) : 17);
+}
+
+int xc_numainfo(xc_interface *xch UNUSED, unsigned int *count, xc_meminfo_t *memory,
+		uint32_t *distance)
+{
+	for (unsigned int i = 0; memory && i < *count && i < nodes; i++) {
+		memory[i].memsize = 1ull << 32;
+		memory[i].memfree = 1ull << 30;
+		for (unsigned int j = 0; j < *count && j < nodes; j++)
+			distance[i * *count + j] = i == j ? 10 : 21;
+	}
+	*count = nodes;
+	return 0;
+}
+
+int xc_cputopoinfo(xc_interface *xch UNUSED, unsigned int *count, xc_cputopo_t *topology)
+{
+	for (unsigned int i = 0; topology && i < *count && i < cpus; i++)
+		topology[i] = (xc_cputopo_t){ .core = i, .socket = i / 2, .node = i / 2 };
+	*count = cpus;
+	return 0;
+}
+
+int xc_domain_getinfolist(xc_interface *xch UNUSED, uint32_t first, unsigned int max,
+			  xc_domaininfo_t *info)
+{
+	unsigned int got = 0;
+
+	for (; first <= domains && got < max; first++, got++) {
+		memset(&info[got], 0, sizeof(info[got]));
+		info[got].domain = first;
+		info[got].tot_pages = 1000;
+		info[got].max_pages = limit_kb / 4;
+		info[got].outstanding_pages = claimed_pages;
+		info[got].max_vcpu_id = 1;
+	}
+	return got;
+}
+
+int xc_vcpu_getinfo(xc_interface *xch UNUSED, uint32_t domain UNUSED, uint32_t vcpu,
+		    xc_vcpuinfo_t *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->online = vcpu == 0;
+	return 0;
+}
+
+int xc_vcpu_getaffinity(xc_interface *xch UNUSED, uint32_t domain, int vcpu UNUSED,
+			xc_cpumap_t hard, xc_cpumap_t soft UNUSED, uint32_t flags UNUSED)
+{
+	if (domain == gone)
+		return fail(ESRCH);
+	hard[0] = affinity;
+	return 0;
+}
+
+int xc_vcpu_setaffinity(xc_interface *xch UNUSED, uint32_t domain UNUSED, int vcpu UNUSED,
+			xc_cpumap_t hard, xc_cpumap_t soft UNUSED, uint32_t flags UNUSED)
+{
+	if (!hard[0])
+		return fail(EINVAL);
+	affinity = hard[0];
+	return 0;
+}
+
+int xc_domain_setmaxmem(xc_interface *xch UNUSED, uint32_t domain UNUSED, uint64_t kb)
+{
+	limit_kb = kb;
+	return 0;
+}
+
+int xc_domain_getvnuma(xc_interface *xch UNUSED, uint32_t domain, uint32_t *nr_vnodes,
+		       uint32_t *nr_ranges, uint32_t *nr_vcpus, xen_vmemrange_t *range,
+		       unsigned int *distance, unsigned int *vnode_of)
+{
+	if (domain != 1)
+		return fail(EOPNOTSUPP);
+	if (*nr_vnodes < 2 || *nr_ranges < 3 || *nr_vcpus < 2) {
+		*nr_vnodes = 2;
+		*nr_ranges = 3;
+		*nr_vcpus = 2;
+		return fail(ENOBUFS);
+	}
+	for (int i = 0; i < 3; i++)
+		range[i] = (xen_vmemrange_t){ .start = 0, .end = 4096, .nid = i % 2 };
+	for (int i = 0; i < 4; i++)
+		distance[i] = i % 3 ? 20 : 10;
+	vnode_of[0] = 0;
+	vnode_of[1] = 1;
+	return 0;
+}
+
+int xc_domain_claim_pages(xc_interface *xch UNUSED, uint32_t domain UNUSED, unsigned long pages)
+{
+	if (pages > limit_kb / 4)
+		return fail(EINVAL);
+	claimed_pages = pages ? pages - 1000 : 0;
+	return 0;
+}
+
+xc_cpumap_t xc_cpumap_alloc(xc_interface *xch UNUSED)
+{
+	return calloc(1, 1);
+}
+
+int xc_get_max_cpus(xc_interface *xch UNUSED)
+{
+	return cpus;
+}

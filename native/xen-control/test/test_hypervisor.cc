@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is asked of libxenctrl, on fake_xenctrl.c. */
+#include "../src/libxenctrl.h"
+
+#include <cstring>
+#include <thread>
+
+#include "check.h"
+
+template <typename F> static std::string code_of(F call)
+{
+	try {
+		call();
+	} catch (const XenFailure &failure) {
+		return failure.code;
+	}
+	return "";
+}
+
+static void describes()
+{
+	XenHost host = xen_host();
+
+	CHECK(host.nodes.size() == 2 && host.nodes[1].free_bytes == 1ull << 30);
+	CHECK((host.distances == std::vector<uint32_t>{ 10, 21, 21, 10 }));
+	CHECK(host.cpus.size() == 4 && host.cpus[3].node == 1);
+
+	std::vector<XenDomain> all = xen_domains();
+
+	/* One has died while it was asked about. */
+	CHECK(all.size() == 299);
+	CHECK(all[0].vnodes.size() == 2 && all[0].vnodes[0].size_bytes == 8192);
+	CHECK((all[0].vnodes[1].vcpus == std::vector<uint32_t>{ 1 }));
+	CHECK(all[0].vcpus[0].online && !all[0].vcpus[1].online);
+	CHECK(all[1].vnodes.empty());
+	CHECK(xen_domain(300).size() == 1 && xen_domain(301).empty());
+}
+
+static void orders()
+{
+	xen_pin(1, 0, { 2, 3, 400 });
+	CHECK((xen_domain(1)[0].vcpus[0].affinity == std::vector<uint32_t>{ 2, 3 }));
+	CHECK(code_of([] { xen_pin(1, 0, {}); }) == "EINVAL");
+	xen_set_limit(1, 8192 * 4096ull);
+	CHECK(xen_domain(1)[0].limit_bytes == 8192 * 4096ull);
+	/* A claim above the limit leaves the limit as it was. */
+	xen_claim(1, 9000 * 4096ull);
+	CHECK(xen_domain(1)[0].claimed_bytes == 9000 * 4096ull);
+	CHECK(xen_domain(1)[0].limit_bytes == 8192 * 4096ull);
+	xen_claim(1, 0);
+	CHECK(xen_domain(1)[0].claimed_bytes == 0);
+	CHECK(code_of([] { xen_claim(500, 4096); }) == "ESRCH");
+}
+
+static void many_threads()
+{
+	std::vector<std::thread> threads;
+
+	for (int i = 0; i < 4; i++)
+		threads.emplace_back([] {
+			for (int j = 0; j < 50; j++) {
+				xen_host();
+				xen_pin(1, 0, { 1 });
+			}
+		});
+	for (std::thread &each : threads)
+		each.join();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		/* A Xen that cannot be used, each time that it is asked. */
+		CHECK(code_of([] { xen_host(); }) == argv[1]);
+		CHECK(code_of([] { xen_domains(); }) == argv[1]);
+		return 0;
+	}
+	describes();
+	orders();
+	many_threads();
+	return 0;
+}
