@@ -29,7 +29,7 @@ fi
 
 hash=$(
 	{
-		echo "$version"
+		echo "$version${KDIR:+ $KDIR}"
 		sha256sum "$kdir/Module.symvers" | cut -d ' ' -f 1
 		cd "$here" && sha256sum ./*.c ./*.h Kbuild Makefile
 		cd "$abi" && sha256sum virtflex/topology_page.h

@@ -35,7 +35,7 @@ import * as Payload from "./Payload.ts";
 import type { Accelerator, Machine } from "./Qemu.ts";
 import type { Shape } from "./Shape.ts";
 import * as Stage from "./Stage.ts";
-import { type Flavour, meterStage, stagesOf } from "./stages.ts";
+import { checkFlavour, type Flavour, meterStage, stagesOf } from "./stages.ts";
 import type { Plan } from "./Supervisor.ts";
 
 /** @since 0.1.0 */
@@ -180,8 +180,7 @@ export const prepare = Effect.fn("Lab.prepare")(function* (options: Options) {
     }
   };
   const base = yield* Stage.ensure(stagesOf(options.flavour), report);
-  const release = readFileSync(join(base.linux, "RELEASE"), "utf8").trim();
-  const payload = yield* Payload.collect(release);
+  const payload = yield* Payload.collect(base.kernel);
   if (payload.missing.length > 0) {
     yield* say(options, `not built, so not in the guest: ${payload.missing.join(", ")}`);
   }
@@ -199,6 +198,7 @@ const machineOf = (
     readonly dom0: string;
     readonly guest: string;
     readonly linux: string;
+    readonly kernel: string;
     readonly payload: string;
     readonly meter?: string;
   },
@@ -213,7 +213,7 @@ const machineOf = (
     initramfs: join(built.dom0, "dom0.cpio"),
     disk: join(built.dom0, "dom0.img"),
     shares: [
-      { tag: "kernel", path: built.linux, writable: false },
+      { tag: "kernel", path: built.kernel, writable: false },
       { tag: "guest", path: built.guest, writable: false },
       { tag: "payload", path: built.payload, writable: false },
       { tag: "logs", path: join(state, "logs"), writable: true },
@@ -469,6 +469,7 @@ const start = Effect.fn("Lab.start")(function* (options: Options) {
       message: "--meter: it counts what QEMU emulates; it can't be had with --accelerator kvm",
     });
   }
+  yield* checkFlavour(options.flavour);
   const built = yield* prepare(options);
   const best = nestedKvm() && options.meter === undefined ? "kvm" : "tcg";
   const accelerator = options.accelerator === "auto" ? best : options.accelerator;

@@ -5,7 +5,15 @@
  * @since 0.1.0
  */
 import { execFile } from "node:child_process";
-import { existsSync, openSync, readdirSync, readSync, closeSync, statSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { Effect } from "effect";
 import type { Stage } from "./Stage.ts";
@@ -19,13 +27,17 @@ export interface Payload {
 const workspace = join(import.meta.dirname, "..", "..", "..");
 
 /** The last line that a build script prints: the path of its result. */
-const resultOf = (script: string, args: ReadonlyArray<string>): Effect.Effect<string | undefined> =>
+const resultOf = (
+  script: string,
+  args: ReadonlyArray<string> = [],
+  environment: Readonly<Record<string, string>> = {},
+): Effect.Effect<string | undefined> =>
   Effect.callback((resume) => {
     if (!existsSync(script)) {
       resume(Effect.succeed(undefined));
       return;
     }
-    execFile(script, args, (error, stdout) =>
+    execFile(script, args, { env: { ...process.env, ...environment } }, (error, stdout) =>
       resume(Effect.succeed(error === null ? stdout.trim().split("\n").at(-1) : undefined)),
     );
   });
@@ -48,11 +60,11 @@ const elfs = (folder: string): ReadonlyArray<string> =>
     : [];
 
 /**
- * Finds what there is for guests with the kernel of this release.
+ * Finds what there is for guests with this kernel, a result of `kernelOf`.
  *
  * @since 0.1.0
  */
-export const collect = Effect.fn("Payload.collect")(function* (release: string) {
+export const collect = Effect.fn("Payload.collect")(function* (kernel: string) {
   const files: Array<{ source: string; target: string }> = [];
   const missing: Array<string> = [];
   const add = (what: string, sources: ReadonlyArray<string>, folder: string) => {
@@ -62,7 +74,7 @@ export const collect = Effect.fn("Payload.collect")(function* (release: string) 
   const existing = (file: string | undefined) =>
     file !== undefined && existsSync(file) ? [file] : [];
 
-  const gomp = yield* resultOf(join(workspace, "gcc-libgomp", "build.sh"), []);
+  const gomp = yield* resultOf(join(workspace, "gcc-libgomp", "build.sh"));
   add(
     "libgomp",
     existing(gomp === undefined ? undefined : join(gomp, "libgomp.so.1")),
@@ -75,7 +87,14 @@ export const collect = Effect.fn("Payload.collect")(function* (release: string) 
     "opt/virtflex/lib",
   );
   add("programs", elfs(join(workspace, "tools", "apps", "build")), "opt/virtflex/bin");
-  const module = yield* resultOf(join(workspace, "kernel", "module", "build.sh"), [release]);
+  const release = readFileSync(join(kernel, "RELEASE"), "utf8").trim();
+  const headers = join(kernel, "build");
+  const module = yield* resultOf(
+    join(workspace, "kernel", "module", "build.sh"),
+    [release],
+    // Debian's headers are where its package puts them.
+    existsSync(headers) ? { KDIR: headers } : {},
+  );
   add("virtflex.ko", existing(module), "opt/virtflex/lib");
   return { files, missing } satisfies Payload;
 });

@@ -66,6 +66,10 @@ const up = Command.make(
       Flag.withDescription("The hypervisor's build"),
       Flag.withDefault("release"),
     ),
+    kernel: Flag.Literals("kernel", ["stock", "patched", "debug"]).pipe(
+      Flag.withDescription("The guests' kernel: Debian's, or built with our patches"),
+      Flag.withDefault("stock"),
+    ),
     xenArguments: Flag.String("xen-args").pipe(
       Flag.withDescription("More of Xen's command line"),
       Flag.optional,
@@ -93,7 +97,7 @@ const up = Command.make(
     const status = yield* Lab.upDetached({
       name: flags.name,
       shape,
-      flavour: { xen: flags.xen },
+      flavour: { xen: flags.xen, kernel: flags.kernel },
       accelerator: flags.accelerator,
       xenArguments: Option.toArray(flags.xenArguments),
       meter:
@@ -302,7 +306,7 @@ const lab = Command.make("lab").pipe(
 
 const failed = (error: LabError) =>
   Effect.sync(() => {
-    process.stderr.write(`lab: ${error.message}\n`);
+    process.stderr.write(`lab: ${error.code}: ${error.message}\n`);
     process.exitCode = exitStatus[error._tag];
   });
 

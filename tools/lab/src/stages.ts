@@ -5,12 +5,19 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { Effect } from "effect";
+import { InvalidOption } from "./LabError.ts";
 import type { Stage } from "./Stage.ts";
 
 /** @since 0.1.0 */
 export interface Flavour {
   /** `debug`: assertions and extra checks in the hypervisor. */
   readonly xen: "release" | "debug";
+  /**
+   * The guests' kernel: Debian's (`stock`, if it isn't said), or one built from Debian's source with `kernel/patches`. `debug` has
+   * Linux' own checks as well, and does without patches where there are none.
+   */
+  readonly kernel?: "stock" | "patched" | "debug" | undefined;
 }
 
 const lab = join(import.meta.dirname, "..");
@@ -29,6 +36,8 @@ const dom0Packages = list(`
 
 const dom0Modules = list(`
   virtio_pci virtio_blk virtio_console ext4 9pnet_virtio 9p xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs`);
+
+const kernelBuildPackages = list(`build-essential bison flex bc libelf-dev kmod cpio ccache`);
 
 const guestPackages = list(`
   busybox-static bash coreutils grep sed libc6 libgomp1 libomp5-14 libstdc++6 numactl xenstore-utils kmod procps
@@ -114,6 +123,65 @@ export const xenLibsOf = (names: ReadonlyArray<string>): Stage =>
     names.map((name) => join(patchFolder, name)),
   );
 
+const linux: Stage = {
+  name: "linux",
+  script: script("linux"),
+  files: [script("private-apt")],
+  environment: {},
+  needs: { SOURCES: sources },
+  usual: "20 s",
+};
+
+const kernelPatchFolder = join(workspace, "kernel", "patches");
+
+/** Whether there is what a flavour is built from; the folder is that of the guests' kernel's patches. @since 0.1.0 */
+export const checkFlavour = Effect.fnUntraced(function* (
+  { kernel }: Flavour,
+  folder: string = kernelPatchFolder,
+) {
+  const series = join(folder, "series");
+  if (kernel === "patched" && !existsSync(series)) {
+    return yield* new InvalidOption({
+      option: "--kernel",
+      message: `--kernel: patched: ${series} is missing, so there are no patches to build it with`,
+    });
+  }
+});
+
+/** The guests' kernel, in the form that `linux` has. @since 0.1.0 */
+export const kernelOf = ({ kernel = "stock" }: Flavour): Stage => {
+  if (kernel === "stock") return linux;
+  const ours = patches(kernelPatchFolder, /./);
+  const fragments = kernel === "debug" ? ["guest", "debug"] : ["guest"];
+  const configs = fragments.map((name) => join(lab, "kernel", `${name}.config`));
+  return {
+    name: `linux-${kernel}`,
+    script: script("linux-built"),
+    files: [script("in-buildroot"), ...configs, ...ours],
+    environment: {
+      FLAVOUR: kernel === "debug" ? "virtflex-debug" : "virtflex",
+      CONFIGS: configs.join("\n"),
+      PATCHES: ours.length > 0 ? kernelPatchFolder : "",
+    },
+    needs: {
+      BUILDROOT: {
+        ...buildroot,
+        name: "kernel-buildroot",
+        environment: { PACKAGES: kernelBuildPackages },
+      },
+      KERNEL_SOURCE: {
+        name: "kernel-source",
+        script: script("kernel-source"),
+        files: [script("private-apt")],
+        environment: {},
+        needs: { SOURCES: sources },
+        usual: "30 s",
+      },
+    },
+    usual: "10–20 min",
+  };
+};
+
 /** The stages whose results a lab boots from. @since 0.1.0 */
 export const stagesOf = (flavour: Flavour) => {
   const hypervisor = hypervisorOf(flavour);
@@ -126,14 +194,6 @@ export const stagesOf = (flavour: Flavour) => {
     environment: { AGENT: join(lab, "agent") },
     needs: { BUILDROOT: buildroot },
     usual: "3 s",
-  };
-  const linux: Stage = {
-    name: "linux",
-    script: script("linux"),
-    files: [script("private-apt")],
-    environment: {},
-    needs: { SOURCES: sources },
-    usual: "20 s",
   };
   const dom0Root: Stage = {
     name: "dom0-root",
@@ -160,15 +220,16 @@ export const stagesOf = (flavour: Flavour) => {
     needs: { SOURCES: sources },
     usual: "20 s",
   };
+  const kernel = kernelOf(flavour);
   const guest: Stage = {
     name: "guest",
     script: script("guest-initrd"),
     files: [script("modules"), join(lab, "guest")],
     environment: { MODULES: guestModules },
-    needs: { GUEST_ROOT: guestRoot, AGENT: agent, LINUX: linux },
+    needs: { GUEST_ROOT: guestRoot, AGENT: agent, LINUX: kernel },
     usual: "10 s",
   };
-  return { hypervisor, dom0, guest, linux };
+  return { hypervisor, dom0, guest, linux, kernel };
 };
 
 const meter = join(lab, "numa-meter");
