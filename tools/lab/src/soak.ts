@@ -70,7 +70,7 @@ soak.pipe(
   ),
   Effect.catch((error: LabError) =>
     Effect.sync(() => {
-      process.stderr.write(`lab: ${error.message}\n`);
+      process.stderr.write(`lab: ${error.code}: ${error.message}\n`);
       process.exitCode = exitStatus[error._tag];
     }),
   ),

@@ -12,11 +12,13 @@ contained=(setpriv --pdeathsig KILL)
 OUT=
 child=
 cleanup() {
+	# Ctrl-C reaches us twice: by itself, and as our parent's death.
+	trap '' INT HUP TERM
 	[ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
 	wait
 	[ -z "$OUT" ] || rm -rf --one-file-system "$OUT" 2>/dev/null || { sleep 1 && rm -rf --one-file-system "$OUT"; }
 }
-trap 'exit 143' TERM
+trap 'exit 143' INT HUP TERM
 trap cleanup EXIT
 # A trap waits for a command in the foreground, not for one in the background.
 run() {

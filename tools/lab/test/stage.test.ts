@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   existsSync,
   mkdirSync,
@@ -8,11 +10,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { Effect, Exit, Fiber } from "effect";
 import * as Stage from "../src/Stage.ts";
-import { patches } from "../src/stages.ts";
+import { checkFlavour, kernelOf, patches } from "../src/stages.ts";
 
 let folder = "";
 const before = process.env["XDG_CACHE_HOME"];
@@ -37,6 +40,11 @@ const ensure = (stages: Record<string, Stage.Stage>, events: Array<string> = [])
   Stage.ensure(stages, ({ stage, event }) =>
     Effect.sync(() => void events.push(`${stage} ${event}`)),
   );
+
+const until = async (good: () => boolean): Promise<void> => {
+  for (let i = 0; i < 600 && !good(); i++) await setTimeout(100);
+  expect(good()).toBe(true);
+};
 
 describe("the key of a stage", () => {
   it("changes with its script, its files, its variables, and with what it needs", () => {
@@ -105,16 +113,53 @@ describe("building", () => {
     const late = join(folder, "late");
     const long = stage("long", `sleep 1; touch "${late}"`);
     const fiber = Effect.runFork(ensure({ long }));
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await setTimeout(300);
     expect(
       Exit.isFailure(
         await Effect.runPromise(Fiber.interrupt(fiber).pipe(Effect.andThen(Fiber.await(fiber)))),
       ),
     ).toBe(true);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await setTimeout(1500);
     expect(existsSync(late)).toBe(false);
     expect(existsSync(Stage.directory(long))).toBe(false);
   });
+
+  it.each(["SIGINT", "SIGKILL"] as const)(
+    "leaves nothing behind when its process is ended by %s, and starts anew the next time",
+    async (signal) => {
+      const [begun, late] = [join(folder, "begun"), join(folder, "late")];
+      const long = stage("long", `touch "${begun}"; sleep 2 & wait; touch "${late}" "$OUT/made"`);
+      const program = join(folder, "program.ts");
+      const source = join(import.meta.dirname, "..", "src", "Stage.ts");
+      const effect = import.meta.resolve("effect");
+      writeFileSync(
+        program,
+        `import { Effect } from ${JSON.stringify(effect)};
+         import { ensure } from ${JSON.stringify(source)};
+         await Effect.runPromise(ensure({ long: ${JSON.stringify(long)} }, () => Effect.void));`,
+      );
+      const child = spawn(process.execPath, [program], {
+        stdio: "inherit",
+        detached: true,
+        env: { ...process.env, XDG_CACHE_HOME: folder },
+      });
+      const ended = once(child, "exit");
+      await until(() => existsSync(begun));
+      // As a terminal does, the one; the other is told by the kernel to whoever was started by it.
+      const pid = child.pid ?? 0;
+      process.kill(signal === "SIGINT" ? -pid : pid, signal);
+      await ended;
+      const cache = Stage.cacheDirectory();
+      const rest = () => readdirSync(cache).filter((name) => name.startsWith("long"));
+      await until(() => rest().length === 0);
+      // As long as the script would have gone on.
+      await setTimeout(2500);
+      expect(existsSync(late)).toBe(false);
+      const made = await Effect.runPromise(ensure({ long }));
+      expect(existsSync(join(made["long"] ?? "", "made"))).toBe(true);
+    },
+    120_000,
+  );
 });
 
 describe("the patches of a stage", () => {
@@ -133,5 +178,31 @@ describe("the patches of a stage", () => {
     expect(names(/^xen\//)).toEqual(["2.patch", "3.patch"]);
     expect(names(/^(tools\/|xen\/include\/public\/)/)).toEqual(["1.patch", "3.patch"]);
     expect(patches(join(folder, "none"), /./)).toEqual([]);
+  });
+});
+
+describe("the guests' kernel", () => {
+  it("is Debian's where nothing is said", () => {
+    expect(kernelOf({ xen: "release" }).name).toBe("linux");
+  });
+
+  it("has its checks for debugging on top of what every guest needs", () => {
+    const configs = (kernel: "patched" | "debug") =>
+      kernelOf({ xen: "release", kernel })
+        .files.map((file) => basename(file))
+        .filter((file) => file.endsWith(".config"));
+    expect(configs("patched")).toEqual(["guest.config"]);
+    expect(configs("debug")).toEqual(["guest.config", "debug.config"]);
+  });
+
+  it("can't be patched where there are no patches", () => {
+    const check = (kernel: "stock" | "patched" | "debug") =>
+      checkFlavour({ xen: "release", kernel }, folder);
+    const error = Effect.runSync(Effect.flip(check("patched")));
+    expect(error.message).toContain(join(folder, "series"));
+    Effect.runSync(check("stock"));
+    Effect.runSync(check("debug"));
+    writeFileSync(join(folder, "series"), "");
+    Effect.runSync(check("patched"));
   });
 });
