@@ -2,6 +2,7 @@
 #include "follow.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,7 +179,7 @@ void follow_parallel_begin(bool league)
 	vfrt_lock();
 	self.formed_for = vfrt_refresh();
 	if (vfrt_view()->generation != 0)
-		now = (int)vfrt_threads(self.bound);
+		now = (int)vfrt_threads(self.bound, UINT_MAX);
 	vfrt_unlock();
 	/* More would be refused with a warning. */
 	if (now > get_thread_limit())

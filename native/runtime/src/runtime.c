@@ -259,13 +259,26 @@ bool vfrt_set_places(enum vfrt_places_syntax syntax, const char *text)
 	return ok;
 }
 
-unsigned vfrt_threads(unsigned long bound)
+unsigned vfrt_threads(unsigned long bound, unsigned promised)
 {
-	unsigned cpus = vfrt_cpus_count(&view.allowed);
+	unsigned threads = vfrt_cpus_count(&view.allowed);
 
-	if (bound == 0 || follow)
-		return cpus;
-	return whole || bound < cpus ? (unsigned)bound : cpus;
+	if (follow)
+		return threads;
+	if (bound && (whole || bound < threads))
+		threads = (unsigned)bound;
+	return promised < threads ? promised : threads;
+}
+
+unsigned vfrt_most_threads(unsigned long bound)
+{
+	unsigned most = 0;
+
+	if (bound && !follow)
+		return (unsigned)bound;
+	for (unsigned cpu = 0; cpu < snapshot.cpu_count; cpu++)
+		most += vfrt_cpus_has(&startup, cpu);
+	return most ? most : vfrt_cpus_count(&view.allowed);
 }
 
 void vfrt_thread_was_confined(const struct vfrt_cpus *found, const struct vfrt_cpus *given)

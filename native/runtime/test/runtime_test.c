@@ -26,12 +26,27 @@ static uint64_t refresh(void)
 	return seen;
 }
 
-static unsigned threads(unsigned long bound)
+static unsigned promised(unsigned long bound, unsigned most)
 {
 	unsigned count;
 
 	vfrt_lock();
-	count = vfrt_threads(bound);
+	count = vfrt_threads(bound, most);
+	vfrt_unlock();
+	return count;
+}
+
+static unsigned threads(unsigned long bound)
+{
+	return promised(bound, UINT_MAX);
+}
+
+static unsigned most(unsigned long bound)
+{
+	unsigned count;
+
+	vfrt_lock();
+	count = vfrt_most_threads(bound);
 	vfrt_unlock();
 	return count;
 }
@@ -117,6 +132,8 @@ int main(void)
 	CHECK(vfrt_start() && vfrt_changed(0) && vfrt_view()->generation == 1);
 	CHECK(vfrt_cpus_equal(&vfrt_view()->allowed, &startup) && answered(getpid()) == -1);
 	CHECK(threads(0) == all && threads(1) == 1 && threads(all + 1) == all + 1);
+	CHECK(promised(0, 1) == 1 && promised(all + 1, 1) == 1 && promised(0, all + 1) == all);
+	CHECK(most(0) == all && most(1) == 1 && most(all + 1) == all + 1);
 
 	seen = refresh();
 	CHECK(seen == 1 && !vfrt_changed(seen) && answered(getpid()) == 0);

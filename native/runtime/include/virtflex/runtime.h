@@ -110,8 +110,12 @@ const struct vfrt_cpus *vfrt_startup_cpus(void);
 /* Under the lock: how many threads a team has that no clause fixes.  bound is
  * what OMP_NUM_THREADS or omp_set_num_threads asked for; 0: neither did.  While
  * all is there that the process could use, it is what was asked for, even if
- * that is more than there are CPUs: the stock runtimes know no other answer. */
-unsigned vfrt_threads(unsigned long bound);
+ * that is more than there are CPUs: the stock runtimes know no other answer.
+ * promised is the most that the program was told that it may be. */
+unsigned vfrt_threads(unsigned long bound, unsigned promised);
+
+/* Under the lock: the most that vfrt_threads() may ever return. */
+unsigned vfrt_most_threads(unsigned long bound);
 
 /* What is known of a thread's affinity.  A new thread has the mask of the one
  * that made it, and must not be taken for one that the program gave it. */

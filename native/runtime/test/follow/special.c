@@ -81,11 +81,61 @@ static void max_threads(void)
 	publish(FIRST);
 	CHECK(omp_get_max_threads() == 1 && omp_get_num_procs() == 1);
 	omp_set_num_threads(8);
-	CHECK(omp_get_max_threads() == 1);
 	publish(BOTH);
 	CHECK(omp_get_num_procs() == 2 && omp_get_max_threads() == 8);
 	omp_set_num_threads(2);
 	CHECK(team_on(BOTH) == 2);
+}
+
+static void *team_of_another(void *size)
+{
+	*(int *)size = team_on(BOTH);
+	return NULL;
+}
+
+static int team_of_another_thread(void)
+{
+	pthread_t other;
+	int size;
+
+	CHECK(pthread_create(&other, NULL, team_of_another, &size) == 0);
+	CHECK(pthread_join(other, NULL) == 0);
+	return size;
+}
+
+/* No team is ever larger than what was told, unless the program asks for it. */
+static void promise(void)
+{
+	CHECK(omp_get_max_threads() == 2);
+	publish(FIRST);
+	CHECK(team_on(FIRST) == 1);
+	publish(BOTH);
+	CHECK(team_on(BOTH) == 2);
+
+	publish(FIRST);
+	CHECK(omp_get_max_threads() == 1);
+	publish(BOTH);
+	CHECK(team_on(BOTH) == 1 && omp_get_max_threads() == 1);
+	CHECK(team_of_another_thread() == 1);
+
+	omp_set_num_threads(2);
+	CHECK(omp_get_max_threads() == 2 && team_on(BOTH) == 2);
+	CHECK(team_of_another_thread() == 1);
+	publish(FIRST);
+	CHECK(omp_get_max_threads() == 1);
+	publish(BOTH);
+	CHECK(team_on(BOTH) == 1);
+}
+
+/* With teams that the runtime sizes, all that there may ever be are told. */
+static void promise_dynamic(void)
+{
+	publish(FIRST);
+	CHECK(omp_get_max_threads() == 2 && team_on(FIRST) == 1);
+	publish(BOTH);
+	CHECK(omp_get_max_threads() == 2 && team_on(BOTH) <= 2);
+	omp_set_num_threads(1);
+	CHECK(omp_get_max_threads() == 1);
 }
 
 /* omp_set_num_threads is an upper bound, and exact where all is there. */
@@ -446,6 +496,8 @@ static const struct {
 	const char *environment; /* "NAME=value NAME=value" */
 } scenarios[] = {
 	{ "max_threads", max_threads, "" },
+	{ "promise", promise, "" },
+	{ "promise_dynamic", promise_dynamic, "OMP_DYNAMIC=true" },
 	{ "set_num_threads", set_num_threads, "" },
 	{ "clause", clause, "" },
 	{ "num_threads_1", num_threads_1, "OMP_NUM_THREADS=1" },
