@@ -85,41 +85,79 @@ static struct vfrt_part part_of(const struct vfrt_region *region, size_t piece, 
 	};
 }
 
-/* Where the kernel doesn't tell, all is taken to be present. */
-static uint64_t count_present(const struct vfrt_reset *reset, const struct vfrt_part *part,
-			      uint64_t *entry)
-{
-	size_t pages = (part->end - part->start) / 4096;
-	uint64_t present = 0;
+/* What planning needs for one piece. */
+struct survey {
+	uint64_t pagemap[VFRT_PIECE_PAGES];
+	void *page[VFRT_PIECE_PAGES];
+	int node[VFRT_PIECE_PAGES];
+};
 
-	if (part->region->page_size > 4096 ||
-	    !vfrt_pagemap_read(reset->mover.pagemap, entry, part->start, part->end))
-		return pages;
+/* Lists the pages that are present; where the kernel doesn't tell, all. */
+static size_t list_present(const struct vfrt_reset *reset, const struct vfrt_part *part,
+			   struct survey *survey)
+{
+	size_t pages = (part->end - part->start) / 4096, present = 0;
+	bool told = vfrt_pagemap_read(reset->mover.pagemap, survey->pagemap, part->start, part->end);
+
 	for (size_t i = 0; i < pages; i++)
-		present += entry[i] >> 63;
+		if (!told || survey->pagemap[i] & VFRT_PRESENT)
+			survey->page[present++] = (void *)(part->start + i * 4096);
 	return present;
+}
+
+static int survey_piece(const struct vfrt_reset *reset, const struct vfrt_part *part,
+			struct survey *survey, struct vfrt_region *region,
+			struct vfrt_array_search *search)
+{
+	const struct vfrt_reset_kernel *kernel = reset->mover.kernel;
+	size_t present;
+	int rc = 0;
+
+	if (region->page_size > 4096) {
+		region->ranks += (part->end - part->start) / 4096;
+		return 0;
+	}
+	present = list_present(reset, part, survey);
+	region->ranks += present;
+	if (!search || present == 0 ||
+	    kernel->move(kernel->context, present, survey->page, NULL, survey->node) < 0)
+		return 0;
+	for (size_t i = 0; rc == 0 && i < present; i++)
+		rc = vfrt_array_search_page(search, survey->node[i]);
+	return rc;
+}
+
+static int survey_region(struct vfrt_reset *reset, size_t i, struct survey *survey)
+{
+	struct vfrt_region *region = &reset->regions.region[i];
+	struct vfrt_array_search search;
+	bool told = vfrt_arrays_can_be_told(&reset->request);
+	int rc = 0;
+
+	region->dealt = vfrt_target_deals(&reset->targets, region);
+	vfrt_array_search_start(&search, &region->arrays, vfrt_target_least(&reset->targets));
+	for (size_t piece = 0; rc == 0 && region->dealt && piece < pieces(region); piece++) {
+		struct vfrt_part part = part_of(region, piece, 0);
+
+		reset->rank[reset->first_piece[i] + piece] = region->ranks;
+		rc = survey_piece(reset, &part, survey, region, told ? &search : NULL);
+	}
+	region->dealt &= region->ranks > 0;
+	return rc;
 }
 
 static int rank_pieces(struct vfrt_reset *reset)
 {
 	size_t total = reset->first_piece[reset->regions.count];
-	uint64_t *entry = malloc(VFRT_PIECE_PAGES * sizeof *entry);
+	struct survey *survey = malloc(sizeof *survey);
+	int rc;
 
 	reset->rank = calloc(total + 1, sizeof *reset->rank);
-	for (size_t i = 0; entry && reset->rank && i < reset->regions.count; i++) {
-		struct vfrt_region *region = &reset->regions.region[i];
-
-		region->dealt = vfrt_target_deals(&reset->targets, region);
-		for (size_t piece = 0; region->dealt && piece < pieces(region); piece++) {
-			struct vfrt_part part = part_of(region, piece, 0);
-
-			reset->rank[reset->first_piece[i] + piece] = region->ranks;
-			region->ranks += count_present(reset, &part, entry);
-		}
-		region->dealt &= region->ranks > 0;
-	}
-	free(entry);
-	return entry && reset->rank ? 0 : -ENOMEM;
+	rc = survey && reset->rank ? 0 : -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < reset->regions.count; i++)
+		rc = survey_region(reset, i, survey);
+	free(survey);
+	return rc;
 }
 
 /* Pages without a policy move at their next touch, if that is the way; but for

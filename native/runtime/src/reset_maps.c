@@ -199,6 +199,8 @@ int vfrt_regions_read(struct vfrt_regions *regions, const char *proc)
 
 void vfrt_regions_free(struct vfrt_regions *regions)
 {
+	for (size_t i = 0; i < regions->count; i++)
+		free(regions->region[i].arrays.first);
 	free(regions->region);
 	*regions = (struct vfrt_regions){ 0 };
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reset_arrays.h"
+
 enum vfrt_policy {
 	VFRT_POLICY_DEFAULT, /* and "local" */
 	VFRT_POLICY_BIND,
@@ -26,6 +28,7 @@ struct vfrt_region {
 	uint64_t pages;	  /* present, of page_size */
 	bool dealt;	  /* in blocks, by rank */
 	uint64_t ranks;	  /* of 4 KiB: how many */
+	struct vfrt_arrays arrays;
 	atomic_bool stack; /* of a thread: not dealt in blocks */
 };
 

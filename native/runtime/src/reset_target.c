@@ -80,6 +80,11 @@ static int spread(const struct vfrt_targets *targets, uint64_t nodes, uintptr_t 
 	return VFRT_NO_TARGET;
 }
 
+uint64_t vfrt_target_least(const struct vfrt_targets *targets)
+{
+	return (uint64_t)PAGES_A_BLOCK * targets->request->blocks;
+}
+
 bool vfrt_target_deals(const struct vfrt_targets *targets, const struct vfrt_region *region)
 {
 	const struct vfrt_reset_request *request = targets->request;
@@ -87,7 +92,7 @@ bool vfrt_target_deals(const struct vfrt_targets *targets, const struct vfrt_reg
 	return request->mode == VFRT_RESET_SPREAD && request->blocks > 0 && !region->stack &&
 	       region->policy == VFRT_POLICY_DEFAULT &&
 	       region->pages * (region->page_size / 4096) >=
-		       (uint64_t)PAGES_A_BLOCK * request->blocks;
+		       vfrt_target_least(targets);
 }
 
 /* The static schedule's owner of the middle of the page.  By rank, not by
@@ -97,8 +102,10 @@ static int owner(const struct vfrt_targets *targets, const struct vfrt_region *r
 		 const struct vfrt_place *page)
 {
 	const struct vfrt_reset_request *request = targets->request;
-	uint64_t rank = page->rank + page->size / 8192;
-	unsigned block = (unsigned)((unsigned __int128)rank * request->blocks / region->ranks);
+	uint64_t end, rank = page->rank + page->size / 8192;
+	uint64_t first = vfrt_array_of(&region->arrays, rank, region->ranks, &end);
+	unsigned block = (unsigned)((unsigned __int128)(rank - first) * request->blocks /
+				    (end - first));
 
 	return request->block[block < request->blocks ? block : request->blocks - 1];
 }

@@ -32,6 +32,9 @@ struct vfrt_place {
 int vfrt_target(const struct vfrt_targets *targets, const struct vfrt_region *region,
 		struct vfrt_place page, unsigned retry);
 
+/* Pages of 4 KiB: what is smaller isn't dealt in blocks. */
+uint64_t vfrt_target_least(const struct vfrt_targets *targets);
+
 /* Whether the region is to be dealt in blocks. */
 bool vfrt_target_deals(const struct vfrt_targets *targets, const struct vfrt_region *region);
 

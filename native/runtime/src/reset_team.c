@@ -123,7 +123,7 @@ static bool make_request(struct vfrt_reset_request *request, unsigned threads, e
 		before = placed;
 		placed = request->nodes;
 		pthread_mutex_unlock(&mutex);
-		request->mode = request->nodes & ~before ? VFRT_RESET_SPREAD : VFRT_RESET_LEAVE;
+		request->mode = VFRT_RESET_SPREAD;
 		needed = before && before != request->nodes &&
 			 speaks_of_kernel(view->page, kernel_nodes);
 		/* No file may say which system call is made. */

@@ -123,6 +123,33 @@ static void arrives(bool thp, unsigned blocks)
 	CHECK(fake_memory_on(88 * MIB, 40960, 0) == 10);
 }
 
+/* Three arrays that are one mapping, first touched by a team on two nodes, a few
+ * pages of them elsewhere: each is dealt by itself, there and back. */
+static void tells_arrays_apart(void)
+{
+	static const uintptr_t size[] = { 16 * MIB, 8 * MIB, 12 * MIB };
+	uintptr_t start[] = { 0, 16 * MIB, 24 * MIB };
+
+	fake_memory_clear();
+	fake_memory_map(0, 36 * MIB, "default", 0, false, "");
+	for (unsigned i = 0; i < 3; i++)
+		for (uintptr_t page = 0; page < PAGES(size[i]); page++)
+			fake_memory.page[PAGES(start[i]) + page].node =
+				page % 100 < 3 ? 3 : page >= PAGES(size[i]) / 2;
+	for (unsigned turn = 0; turn < 3; turn++) {
+		unsigned blocks = turn == 1 ? 2 : 4;
+
+		reset(ask(VFRT_RESET_SPREAD, blocks == 2 ? NODES("0-1") : NODES("0-3"), blocks));
+		for (unsigned i = 0; i < 3; i++)
+			for (unsigned block = 0; block < blocks; block++) {
+				uintptr_t bytes = size[i] / blocks;
+
+				CHECK(fake_memory_on(start[i] + block * bytes, bytes, (int)block) *
+					      100 >= PAGES(bytes) * 98);
+			}
+	}
+}
+
 static void keeps_policies(void)
 {
 	struct vfrt_reset_result result;
@@ -312,6 +339,7 @@ int main(void)
 	arrives(false, 4);
 	arrives(true, 4);
 	arrives(false, 3);
+	tells_arrays_apart();
 	keeps_policies();
 	interleaves_thps();
 	says_what_stays();
