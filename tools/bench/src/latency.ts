@@ -13,8 +13,8 @@ import { XenStore } from "@virtflex/xen-control";
 import { EmbeddedGuest } from "@virtflex/xen-control/embedded";
 import * as EmbeddedClient from "@virtflex/xen-control/embedded-client";
 import { Clock, Effect, Layer, Option, Stream } from "effect";
-import { ChildProcess } from "effect/process";
 import { join } from "node:path";
+import { serve } from "./Embedded.ts";
 import { scratch } from "./Program.ts";
 import { type Figure, report } from "./Report.ts";
 
@@ -22,22 +22,6 @@ const root = join(import.meta.dirname, "../../..");
 const turns = 30;
 const domain = DomainId.make(1);
 const vnodes = [VnodeId.make(1)];
-
-/** `virtflex embedded serve`, ready. */
-const serve = Effect.fnUntraced(function* (socket: string) {
-  const program = join(root, "packages/cli/dist/main.js");
-  const server = yield* ChildProcess.make(
-    process.execPath,
-    [program, "embedded", "serve", "--socket", socket],
-    { stdin: "ignore", stdout: "ignore" },
-  );
-  yield* server.stderr.pipe(
-    Stream.decodeText(),
-    Stream.splitLines,
-    Stream.takeUntil((line) => line.startsWith("Serving on")),
-    Stream.runDrain,
-  );
-});
 
 const since = (began: bigint) =>
   Effect.map(Clock.monotonicTimeNanos, (now) => Number(now - began) / 1e6);

@@ -9,3 +9,7 @@ export * as Lab from "./Lab.ts";
 export * as LabError from "./LabError.ts";
 export * as PlainLinux from "./meter/PlainLinux.ts";
 export * as Shape from "./Shape.ts";
+export * as Clocks from "./whole/Clocks.ts";
+export * as Faults from "./whole/Faults.ts";
+export * as Subject from "./whole/Subject.ts";
+export { sharedLab } from "./whole/SharedLab.ts";

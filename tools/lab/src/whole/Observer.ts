@@ -1,0 +1,75 @@
+/**
+ * What a guest's own kernel says of the module and of a program's threads, as it changes.
+ *
+ * @since 0.1.0
+ */
+
+/** How often it looks, in milliseconds. @since 0.1.0 */
+export const periodMs = 100;
+
+/**
+ * A bash program that starts no other while it looks, so that it costs the guest little. Its argument is the pid of the program; it
+ * ends with it. One line a change: time, then `name=value` parted by `|`.
+ *
+ * @since 0.1.0
+ */
+export const script = `
+folder=$(mktemp -d) && mkfifo $folder/tick && exec 3<>$folder/tick && rm -r $folder
+last=
+while [ -e /proc/$1 ]; do
+  now=
+  while read -r name rest; do
+    case $name in
+    state | generation | runtimes) now+="$name=$rest|" ;;
+    node) set -- "$1" $rest; now+="node$4=$5 $7|" ;;
+    esac
+  done </proc/virtflex/status
+  now+=threads=
+  for task in /proc/$1/task/*; do
+    while read -r key value; do
+      [ "$key" != Cpus_allowed_list: ] || { now+="$value "; break; }
+    done <$task/status
+  done 2>/dev/null
+  [ "$now" = "$last" ] || echo "$EPOCHREALTIME|$now"
+  last=$now
+  read -rt ${String(periodMs / 1000)} -u 3
+done`;
+
+/** @since 0.1.0 */
+export interface Observation {
+  /** By the guest's clock. */
+  readonly atMs: number;
+  readonly state: string;
+  readonly generation: number;
+  readonly runtimes: string;
+  readonly vnodes: ReadonlyArray<{ readonly state: string; readonly actualKiB: number }>;
+  /** The CPUs that each thread of the program may run on. */
+  readonly threads: ReadonlyArray<string>;
+}
+
+/** @since 0.1.0 */
+export const parse = (line: string): Observation => {
+  const [at = "", ...fields] = line.split("|");
+  const values = new Map(fields.map((field) => field.split("=", 2) as [string, string]));
+  const text = (name: string) => values.get(name) ?? "";
+  return {
+    atMs: Number(at) * 1e3,
+    state: text("state"),
+    generation: Number(text("generation")),
+    runtimes: text("runtimes"),
+    vnodes: fields
+      .filter((field) => field.startsWith("node"))
+      .map((field) => {
+        const [state = "", kib = ""] = (field.split("=")[1] ?? "").split(" ");
+        return { state, actualKiB: Number(kib) };
+      }),
+    threads: text("threads").trim().split(" ").filter(Boolean),
+  };
+};
+
+/** The CPUs of a list such as `0-1,3`. @since 0.1.0 */
+export const cpusOf = (list: string): ReadonlyArray<number> =>
+  list.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });

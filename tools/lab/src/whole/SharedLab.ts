@@ -1,0 +1,25 @@
+/**
+ * The lab that VIRTFLEX_LAB names, or one of the caller's own that ends with its scope.
+ *
+ * @since 0.1.0
+ */
+import { Effect } from "effect";
+import * as Lab from "../Lab.ts";
+import * as Shape from "../Shape.ts";
+import { labVariable } from "../Testing.ts";
+
+/** `purpose` names it. @since 0.1.0 */
+export const sharedLab = Effect.fn("sharedLab")(function* (
+  purpose: string,
+  report: (line: string) => Effect.Effect<void>,
+) {
+  const shared = process.env[labVariable];
+  if (shared !== undefined) return yield* Lab.attach(shared);
+  return yield* Lab.up({
+    name: `${purpose}-${String(process.pid)}`,
+    shape: yield* Shape.make({}),
+    flavour: { xen: "release" },
+    accelerator: "auto",
+    report,
+  });
+});
