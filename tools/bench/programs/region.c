@@ -3,7 +3,7 @@
  * Nanoseconds of one empty OpenMP construct, in the manner of EPCC's syncbench:
  * the least of many samples, as anything else on the machine only adds.
  *
- *     region SAMPLES INNER     prints "parallel NS", "for NS", "barrier NS"
+ *     region SAMPLES INNER     prints "parallel NS", "for NS", "barrier NS", "task NS"
  */
 #include <omp.h>
 #include <stdio.h>
@@ -50,6 +50,16 @@ static void barriers(int inner)
 	}
 }
 
+/* Each thread makes so many. */
+static void tasks(int inner)
+{
+#pragma omp parallel
+	for (int i = 0; i < inner; i++) {
+#pragma omp task
+		body(i);
+	}
+}
+
 static void measure(const char *name, void (*construct)(int), int samples, int inner)
 {
 	double least = 1e18;
@@ -79,5 +89,6 @@ int main(int argc, char **argv)
 	measure("parallel", regions, samples, inner);
 	measure("for", loops, samples, inner);
 	measure("barrier", barriers, samples, inner);
+	measure("task", tasks, samples, inner);
 	return 0;
 }

@@ -12,7 +12,7 @@ const bench = Effect.gen(function* () {
   const directory = yield* scratch;
   const program = yield* compile(directory, "poll");
   const path = join(directory, "page");
-  yield* publishPage(path).pipe(Effect.provide(PagePublisher.layer(path)));
+  yield* publishPage(path, 1).pipe(Effect.provide(PagePublisher.layer(path)));
   const found = yield* measure(program, [path]);
   const of = (name: string) => found.get(name) ?? Number.NaN;
   const baseline = { name: "open, read, close", value: of("open-read-close") };
