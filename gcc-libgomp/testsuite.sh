@@ -1,34 +1,45 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# GCC's own libgomp testsuite, its C part, against the unpatched library, the
-# patched one, and the patched one with a page that changes nothing.
+# GCC's own libgomp testsuite against the patched library, without a page and with
+# one that changes nothing; what fails there runs again, on the unpatched library
+# and on the patched one.
 #
-# Usage: testsuite.sh [GLOB]
-#   GLOB   of test names, as in 'affinity-*.c' (default: all)
+# Usage: testsuite.sh [PART [GLOB]]
+#   PART   c (default), c++ or fortran
+#   GLOB   of file names, as in 'affinity-*' (default: all)
 #
 # Prints the tests that pass on the unpatched library and not on the patched one,
 # and a summary, on stdout; progress on stderr.
 # Exit status: 0 there are none, 1 there are some, or the tests couldn't be run, 2 usage.
 set -eu
+export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
 tarball=/usr/src/gcc-12/gcc-12.2.0-dfsg.tar.xz
-[ $# -le 1 ] || { echo "usage: testsuite.sh [GLOB]" >&2; exit 2; }
-glob=${1:-*.c}
+usage() { echo "usage: testsuite.sh [c|c++|fortran [GLOB]]" >&2; exit 2; }
+[ $# -le 2 ] || usage
+part=${1:-c}
+glob=${2:-*}
+case $part in
+c) folders='libgomp.c libgomp.c-c++-common' ;;
+c++) folders='libgomp.c++ libgomp.c-c++-common' ;;
+fortran) folders=libgomp.fortran ;;
+*) usage ;;
+esac
 
 say() { echo "libgomp testsuite: $*" >&2; }
 command -v runtest >/dev/null || { say "missing package; install it with: apt-get install dejagnu"; exit 1; }
 
-stock=$("$here/build.sh" --stock | tail -n 1)
 patched=$("$here/build.sh" | tail -n 1)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
+suite=$work/source/libgomp/testsuite
 
 say "unpacking"
-mkdir "$work/source" "$work/build"
+mkdir "$work/source" "$work/build" "$work/bin" "$work/compiled"
 tar -xJf "$tarball" -C "$work/source" --strip-components=1 \
-	--wildcards --exclude='*/libgomp.oacc-*' --exclude='*/libgomp.fortran' \
+	--wildcards --exclude='*/libgomp.oacc-*' \
 	gcc-12.2.0/libgomp gcc-12.2.0/include gcc-12.2.0/config 'gcc-12.2.0/config.*' \
 	'gcc-12.2.0/*.m4' gcc-12.2.0/config-ml.in gcc-12.2.0/ltmain.sh \
 	gcc-12.2.0/libtool-ldflags gcc-12.2.0/install-sh gcc-12.2.0/missing gcc-12.2.0/depcomp \
@@ -37,52 +48,128 @@ tar -xJf "$tarball" -C "$work/source" --strip-components=1 \
 	gcc-12.2.0/gcc/DEV-PHASE gcc-12.2.0/gcc/testsuite/lib
 # It looks for the library where a build of all of GCC has it; else it would take
 # the system's.
-sed -i "s|set blddir \[lookfor_file.*|set blddir $work/build|" \
-	"$work/source/libgomp/testsuite/lib/libgomp.exp"
+sed -i "s|set blddir \[lookfor_file.*|set blddir $work/build|" "$suite/lib/libgomp.exp"
 say "configuring"
-(cd "$work/build" && CC=gcc-12 ../source/libgomp/configure --disable-multilib \
-	--with-gcc-major-version-only --build=x86_64-linux-gnu --host=x86_64-linux-gnu \
-	--target=x86_64-linux-gnu && make -j"$(nproc)") >"$work/log" 2>&1 ||
-	{ tail "$work/log" >&2; say "the machinery of the tests can't be built"; exit 1; }
+(
+	cd "$work/build"
+	CC=gcc-12 FC=gfortran-12 ../source/libgomp/configure --disable-multilib \
+		--with-gcc-major-version-only --build=x86_64-linux-gnu --host=x86_64-linux-gnu \
+		--target=x86_64-linux-gnu
+	mkdir -p .libs
+	ln -s libgomp.so.1 .libs/libgomp.so
+	make -C testsuite all site.exp
+	# Else configure's compilers win over those of the command line.
+	sed -i /_UNDER_TEST/d testsuite/site.exp
+	[ "$part" != fortran ] || make omp_lib.mod openacc.mod
+) >"$work/log" 2>&1 || { tail "$work/log" >&2; say "the machinery of the tests can't be built"; exit 1; }
+
+# A program is the same for each library: each is compiled once.  What leaves
+# other files behind isn't kept.
+for compiler in gcc-12 g++-12 gfortran-12; do
+	cat >"$work/bin/$compiler" <<WRAPPER
+#!/bin/sh
+output= previous=
+for argument; do
+	[ "\$previous" != -o ] || output=\$argument
+	previous=\$argument
+done
+case "\$output \$*" in
+" "* | *-fdump-* | *-save-temps*) exec $compiler "\$@" ;;
+*$suite/libgomp.*) ;;
+*) exec $compiler "\$@" ;;
+esac
+kept=$work/compiled/\$(echo $compiler "\$@" | sha256sum | cut -c1-32)
+if [ ! -e "\$kept.status" ]; then
+	$compiler "\$@" >"\$kept.said" 2>&1
+	status=\$?
+	[ ! -e "\$output" ] || cp "\$output" "\$kept.output"
+	echo \$status >"\$kept.status"
+elif [ -e "\$kept.output" ]; then
+	cp "\$kept.output" "\$output"
+fi
+cat "\$kept.said"
+exit \$(cat "\$kept.status")
+WRAPPER
+	chmod +x "$work/bin/$compiler"
+done
 
 # A page of all this machine's CPUs, in one node.
 page=$work/page
-python3 - "$page" "$(getconf _NPROCESSORS_CONF)" <<'PAGE'
-import struct, sys
-page, cpus = bytearray(8192), int(sys.argv[2])
-struct.pack_into("<IIII", page, 0, 0x50544656, 1, 0, 8192)
-struct.pack_into("<Q", page, 64, 1)
-struct.pack_into("<II", page, 128, 1, cpus)
-struct.pack_into("<IIQ", page, 192, 3, 0, 1048576)
-for cpu in range(1024):
-    struct.pack_into("<H", page, 1216 + 2 * cpu, 0 if cpu < cpus else 0xFFFF)
-open(sys.argv[1], "wb").write(page)
-PAGE
+put() { # offset, bytes, value
+	value=$3
+	for _ in $(seq "$2"); do
+		printf "\\$(printf %03o $((value & 255)))"
+		value=$((value >> 8))
+	done | dd of="$page" bs=1 seek="$1" conv=notrunc status=none
+}
+cpus=$(getconf _NPROCESSORS_CONF)
+head -c 8192 /dev/zero >"$page"
+mkdir "$page.d"
+put 0 4 $((0x50544656))
+put 4 4 1
+put 12 4 8192
+put 64 8 1
+put 128 4 1
+put 132 4 "$cpus"
+put 192 4 3
+put 200 8 1048576
+head -c $((2 * (1024 - cpus))) /dev/zero | tr '\0' '\377' |
+	dd of="$page" bs=1 seek=$((1216 + 2 * cpus)) conv=notrunc status=none
 
-run() { # name, library, [VARIABLE=value]
-	say "running with the $1 library"
-	cp "$2/libgomp.so.1" "$work/build/.libs/libgomp.so.1.0.0"
-	shift 2
-	(cd "$work/build/testsuite" && env "$@" runtest --tool libgomp \
-		--srcdir "$work/source/libgomp/testsuite" GCC_UNDER_TEST=gcc-12 \
-		--target_board unix "c.exp=$glob") >"$work/log" 2>&1 || true
-	grep -q "^LD_LIBRARY_PATH=.*$work/build/.libs" "$work/build/testsuite/libgomp.log" ||
-		{ say "the tests ran with another library"; exit 1; }
-	sed -n 's/^PASS: //p' "$work/build/testsuite/libgomp.sum" | sort >"$work/passed"
-	[ -s "$work/passed" ] || { tail -n 20 "$work/log" >&2; say "no test passed"; exit 1; }
+# The tests named in the file, in as many runs at once as there are CPUs; appends to
+# NAME.sum.  Threads don't spin for long: those of the other runs need the CPUs.
+run() { # name, library, file of names, VARIABLE=value...
+	name=$1 library=$2 names=$3
+	shift 3
+	say "$(wc -l <"$names") files with the $name library"
+	cp "$library/libgomp.so.1" "$work/build/.libs/libgomp.so.1"
+	shards=$(nproc)
+	for shard in $(seq "$shards"); do
+		cp -r "$work/build/testsuite" "$work/shard$shard"
+		mine=$(awk "NR % $shards == $shard % $shards" "$names" | tr '\n' ' ')
+		[ -z "$mine" ] || (cd "$work/shard$shard" && env GOMP_SPINCOUNT=1000 "$@" runtest --tool libgomp \
+			--srcdir "$suite" GCC_UNDER_TEST="$work/bin/gcc-12" \
+			GXX_UNDER_TEST="$work/bin/g++-12" GFORTRAN_UNDER_TEST="$work/bin/gfortran-12" \
+			--target_board unix "$part.exp=$mine") >"$work/log$shard" 2>&1 &
+	done
+	wait
+	cat "$work"/shard*/libgomp.sum >>"$work/$name.sum"
+	grep -hq "^LD_LIBRARY_PATH=.*$work/build/.libs" "$work"/shard*/libgomp.log ||
+		{ tail -n 60 "$work"/log?; say "the tests ran with another library"; exit 1; } >&2
+	rm -rf "$work"/shard*
 }
 
-run unpatched "$stock" LC_ALL=C
-mv "$work/passed" "$work/stock.passed"
+results() { sed -n "s/^$1: //p" "$work/$2.sum" | sort -u; }
+failures() { results '\(FAIL\|UNRESOLVED\|ERROR\)' "$1"; }
+
+(cd "$suite" && find $folders -type f -name "$glob" -printf '%f\n') |
+	grep -E '\.(c|C|f|f90|F90)$' | sort -u >"$work/all"
+[ -s "$work/all" ] || { say "no such test"; exit 1; }
+touch -d '1 minute ago' "$page.d"
+before=$(stat -c %Y "$page.d")
+run patched "$patched" "$work/all" VIRTFLEX_TOPOLOGY=/nonexistent
+run patched-with-page "$patched" "$work/all" "VIRTFLEX_TOPOLOGY=$page"
+[ "$(stat -c %Y "$page.d")" -gt "$before" ] || { say "no program registered with the page"; exit 1; }
+
 worse=0
-compare() { # name
-	comm -23 "$work/stock.passed" "$work/passed" >"$work/worse"
-	sed "s/^/not with $1: /" "$work/worse"
-	echo "$1: $(wc -l <"$work/passed") pass, $(wc -l <"$work/stock.passed") of the unpatched library"
+for name in patched patched-with-page; do
+	passed=$(results PASS $name | wc -l)
+	[ "$passed" -gt 0 ] || { say "no test passed"; exit 1; }
+	failures $name >"$work/failed"
+	echo "$part, $name: $passed passed, $(wc -l <"$work/failed") did not"
+	[ -s "$work/failed" ] || continue
+	sed 's|:.*||; s| .*||; s|.*/||' "$work/failed" | sort -u >"$work/again"
+	stock=$("$here/build.sh" --stock | tail -n 1)
+	variable=VIRTFLEX_TOPOLOGY=/nonexistent
+	run "stock-for-$name" "$stock" "$work/again" $variable
+	[ $name = patched ] || variable=VIRTFLEX_TOPOLOGY=$page
+	run "$name-again" "$patched" "$work/again" "$variable"
+	results PASS "stock-for-$name" >"$work/good"
+	failures "$name-again" >"$work/bad"
+	comm -12 "$work/failed" "$work/good" | sed "s/^/  only sometimes: /"
+	comm -12 "$work/bad" "$work/good" >"$work/worse"
+	sed "s/^/  passes unpatched, not $name: /" "$work/worse"
+	echo "  of these $(failures "stock-for-$name" | wc -l) fail on the unpatched library, too"
 	[ ! -s "$work/worse" ] || worse=1
-}
-run patched "$patched" LC_ALL=C
-compare patched
-run patched "$patched" LC_ALL=C "VIRTFLEX_TOPOLOGY=$page"
-compare patched-with-page
+done
 exit $worse
