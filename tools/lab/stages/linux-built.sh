@@ -38,7 +38,7 @@ mkdir "$OUT/build"
 	cd "$tree"
 	find . arch/x86 -maxdepth 1 -name 'Makefile*'
 	find arch/x86 -maxdepth 1 -name Kbuild
-	find scripts include arch/x86/include arch/x86/scripts \( -type f -o -type l \) -not -name '*.o' -not -name '.*.cmd'
+	find scripts include arch/x86/include \( -type f -o -type l \) -not -name '*.o' -not -name '.*.cmd'
 	find tools/objtool/objtool Module.symvers .config -type f
 ) | tar -cf - -C "$tree" -T - | tar -xf - -C "$OUT/build"
 rm -r "$OUT/tmp"
