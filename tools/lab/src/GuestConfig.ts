@@ -14,6 +14,10 @@ export interface GuestConfig {
   readonly text: string;
 }
 
+/** Whether a guest can have this name, here and on the command line. @since 0.1.0 */
+export const isName = (name: string): boolean =>
+  /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/.test(name) && name !== "dom0" && name !== "guest";
+
 /** Where the guests' kernel and root file system lie in dom0. @since 0.1.0 */
 export const bootDirectory = "/run/virtflex-lab";
 
@@ -39,7 +43,7 @@ export const complete = Effect.fn("GuestConfig.complete")(function* (text: strin
   if (name === undefined) {
     return yield* new InvalidOption({ option: "CONFIG", message: "CONFIG: it has no name=" });
   }
-  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/.test(name) || name === "dom0" || name === "guest") {
+  if (!isName(name)) {
     return yield* new InvalidOption({
       option: "CONFIG",
       message: `CONFIG: "${name}" can't be the name of a guest here`,

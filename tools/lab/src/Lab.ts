@@ -116,6 +116,15 @@ const stateOf = (name: string) =>
     `virtflex-lab-${String(userInfo().uid)}-${name}`,
   );
 
+const checkName = Effect.fnUntraced(function* (name: string) {
+  if (!/^[A-Za-z0-9_-]{1,32}$/.test(name)) {
+    return yield* new InvalidOption({
+      option: "--name",
+      message: `--name: "${name}" is not 1 to 32 letters, digits, _ or -`,
+    });
+  }
+});
+
 const tools = [
   "qemu-system-x86_64",
   "mmdebstrap",
@@ -430,6 +439,7 @@ const labOf = (status: Status, dom0: Host): Lab => {
 
 /** The lab of this name that is up. @since 0.1.0 */
 export const attach = Effect.fn("Lab.attach")(function* (name: string) {
+  yield* checkName(name);
   const state = stateOf(name);
   const file = join(state, "lab.json");
   if (!existsSync(file) || statSync(state).uid !== userInfo().uid) {
@@ -457,12 +467,7 @@ export const attach = Effect.fn("Lab.attach")(function* (name: string) {
 });
 
 const start = Effect.fn("Lab.start")(function* (options: Options) {
-  if (!/^[A-Za-z0-9_-]{1,32}$/.test(options.name)) {
-    return yield* new InvalidOption({
-      option: "--name",
-      message: `--name: "${options.name}" is not 1 to 32 letters, digits, _ or -`,
-    });
-  }
+  yield* checkName(options.name);
   if (options.meter !== undefined && options.accelerator === "kvm") {
     return yield* new InvalidOption({
       option: "--meter",
@@ -538,6 +543,7 @@ export const upDetached = (options: Options) =>
 
 /** Stops a lab, and waits until it is gone. @since 0.1.0 */
 export const down = Effect.fn("Lab.down")(function* (name: string) {
+  yield* checkName(name);
   const state = stateOf(name);
   yield* Effect.callback<undefined, NotRunning>((resume) => {
     const socket = connect(socketOf(state));

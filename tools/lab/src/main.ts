@@ -6,8 +6,9 @@ import { NodeRuntime, NodeServices } from "@effect/platform-node";
 import { Console, Duration, Effect, Option } from "effect";
 import { Argument, CliError, Command, Flag } from "effect/cli";
 import type { RunOptions } from "./Command.ts";
+import * as GuestConfig from "./GuestConfig.ts";
 import * as Lab from "./Lab.ts";
-import { exitStatus, InvalidOption, type LabError } from "./LabError.ts";
+import { exitStatus, InvalidOption, type LabError, NotRunning } from "./LabError.ts";
 import { meterCommand } from "./meter/command.ts";
 import { parseOptions } from "./meter/Plugin.ts";
 import * as Shape from "./Shape.ts";
@@ -132,6 +133,19 @@ const status = Command.make("status", { name, json }, ({ name, json }) =>
   ),
 ).pipe(Command.withDescription("Say what is up; status 6 if nothing is"));
 
+const checkTimeout = (seconds: number) =>
+  seconds > 0
+    ? Effect.void
+    : new InvalidOption({
+        option: "--timeout",
+        message: `--timeout: ${String(seconds)} is not a number of seconds above 0`,
+      });
+
+const checkDomain = (option: string, domain: string) =>
+  GuestConfig.isName(domain)
+    ? Effect.void
+    : new InvalidOption({ option, message: `${option}: "${domain}" is not a guest's name` });
+
 /** What `exec` and `guest` have in common: streams as they come, the command's status as ours. */
 const runOn = (host: Lab.Host, words: ReadonlyArray<string>, seconds: number) =>
   Effect.gen(function* () {
@@ -147,7 +161,13 @@ const runOn = (host: Lab.Host, words: ReadonlyArray<string>, seconds: number) =>
   });
 
 const exec = Command.make("exec", { name, timeout, command }, ({ name, timeout, command }) =>
-  Effect.scoped(Effect.flatMap(Lab.attach(name), ({ dom0 }) => runOn(dom0, command, timeout))),
+  Effect.scoped(
+    Effect.gen(function* () {
+      yield* checkTimeout(timeout);
+      const { dom0 } = yield* Lab.attach(name);
+      yield* runOn(dom0, command, timeout);
+    }),
+  ),
 ).pipe(Command.withDescription("Run a command in dom0"));
 
 const guest = Command.make(
@@ -156,6 +176,8 @@ const guest = Command.make(
   ({ name, timeout, domain, command }) =>
     Effect.scoped(
       Effect.gen(function* () {
+        yield* checkTimeout(timeout);
+        yield* checkDomain("--domain", domain);
         const lab = yield* Lab.attach(name);
         yield* runOn(yield* lab.guest(domain, Duration.seconds(timeout)), command, timeout);
       }),
@@ -218,11 +240,21 @@ const pull = Command.make(
     Effect.scoped(
       Effect.gen(function* () {
         const { host, path } = yield* parseRemote("FROM", from);
+        if (path === "") {
+          return yield* new InvalidOption({
+            option: "FROM",
+            message: `FROM: "${from}" has no PATH`,
+          });
+        }
         const lab = yield* Lab.attach(name);
         const content = yield* (yield* hostNamed(lab, host)).pull(path);
         const target = Option.getOrElse(file, () => basename(path));
         const isDirectory = existsSync(target) && statSync(target).isDirectory();
-        writeFileSync(isDirectory ? join(target, basename(path)) : target, content);
+        yield* Effect.try({
+          try: () => writeFileSync(isDirectory ? join(target, basename(path)) : target, content),
+          catch: (error) =>
+            new InvalidOption({ option: "FILE", message: `FILE: ${(error as Error).message}` }),
+        });
       }),
     ),
 ).pipe(Command.withDescription("Copy a file from dom0 or a guest"));
@@ -247,7 +279,7 @@ const guestCreate = Command.make(
     ),
 ).pipe(Command.withDescription("Start a guest and wait until it answers; prints its name"));
 
-/** Prints a growing file for ever; a file that isn't there yet is waited for. */
+/** Prints a growing file for ever. */
 const follow = (file: string) =>
   Effect.callback<never>(() => {
     let at = 0;
@@ -280,10 +312,13 @@ const console_ = Command.make(
   ({ name, which }) =>
     Effect.scoped(
       Effect.gen(function* () {
+        yield* checkDomain("WHICH", which);
         const { status } = yield* Lab.attach(name);
-        yield* follow(
-          which === "xen" ? status.serialLog : join(status.logs, "console", `guest-${which}.log`),
-        );
+        const ofGuest = join(status.logs, "console", `guest-${which}.log`);
+        if (which !== "xen" && !existsSync(ofGuest)) {
+          return yield* new NotRunning({ message: `there was no guest "${which}"` });
+        }
+        yield* follow(which === "xen" ? status.serialLog : ofGuest);
       }),
     ),
 ).pipe(Command.withDescription("Follow a console until Ctrl-C"));
