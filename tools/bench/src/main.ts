@@ -4,7 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 
-const helpers = new Set(["main", "Embedded", "Program", "Report"]);
+const helpers = new Set(["main", "Embedded", "Program", "Report", "flooder"]);
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".js"))
   .map((file) => file.slice(0, -".js".length))

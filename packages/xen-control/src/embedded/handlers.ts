@@ -21,17 +21,17 @@ export const handlersOf = (machine: Machine) => {
     Read: ({ path, transaction }, from) =>
       sessions.store(from, transaction, (store) => store.read(path)),
     Write: ({ path, value, transaction }, from) =>
-      sessions.store(from, transaction, (store) => store.write(path, value)),
+      sessions.change(from, transaction, (store) => store.write(path, value)),
     List: ({ path, transaction }, from) =>
       sessions.store(from, transaction, (store) => store.list(path)),
     Remove: ({ path, transaction }, from) =>
-      sessions.store(from, transaction, (store) => store.remove(path)),
+      sessions.change(from, transaction, (store) => store.remove(path)),
     Permissions: ({ path, transaction }, from) =>
       sessions.store(from, transaction, (store) => store.permissions(path)),
     SetPermissions: ({ path, permissions, transaction }, from) =>
-      sessions.store(from, transaction, (store) => store.setPermissions(path, permissions)),
+      sessions.change(from, transaction, (store) => store.setPermissions(path, permissions)),
     Begin: ({ transaction }, from) => sessions.begin(from, transaction),
-    Commit: ({ transaction }, from) => sessions.end(from, transaction, ({ commit }) => commit),
+    Commit: ({ transaction }, from) => sessions.commit(from, transaction),
     Abort: ({ transaction }, from) => sessions.end(from, transaction, ({ abort }) => abort),
     Watch: ({ path }, from) =>
       Stream.unwrap(Effect.map(sessions.of(from), ({ store }) => store.service.watch(path))),

@@ -10,6 +10,7 @@ import type { Machine } from "./Machine.ts";
 import { protocolVersion } from "./protocol.ts";
 import { connectGuest } from "./services.ts";
 import { connectStore, type StoreConnection } from "./storeService.ts";
+import { WriteCredit } from "./WriteCredit.ts";
 
 interface Session {
   readonly store: StoreConnection;
@@ -29,6 +30,7 @@ const maxTransactions = 1024;
 export class Sessions {
   readonly #machine: Machine;
   readonly #sessions = new Map<number, Session>();
+  readonly #credit = new WriteCredit();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -121,6 +123,28 @@ export class Sessions {
         : Effect.flatMap(numbered(session, transaction), run),
     );
   }
+
+  /** The same for an operation that changes the store. */
+  change<A>(
+    from: From,
+    transaction: number | undefined,
+    run: (
+      target: StoreConnection["service"] | TransactionHandle,
+    ) => Effect.Effect<A, XenStoreFailure>,
+  ): Effect.Effect<A, XenStoreFailure> {
+    const changed = this.store(from, transaction, run);
+    return transaction === undefined ? Effect.andThen(this.#spend(from), changed) : changed;
+  }
+
+  commit(from: From, transaction: number): Effect.Effect<void, XenStoreFailure> {
+    const committed = this.end(from, transaction, ({ commit }) => commit);
+    return Effect.andThen(this.#spend(from), committed);
+  }
+
+  readonly #spend = (from: From): Effect.Effect<void, XenUnavailable> =>
+    Effect.flatMap(this.of(from), ({ guest }) =>
+      guest === undefined ? Effect.void : this.#credit.spend(guest.domain),
+    );
 
   begin(from: From, transaction: number): Effect.Effect<void, XenStoreFailure> {
     return Effect.flatMap(this.of(from), ({ store, transactions }) => {
