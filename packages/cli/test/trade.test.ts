@@ -60,8 +60,14 @@ const serve = async () => {
   const socket = join(directory, "sock");
   const server = virtflex(["embedded", "serve", "--socket", socket, "--topology", file]);
   await server.says("Serving on");
-  const run = (...args: ReadonlyArray<string>) =>
-    virtflex(["--socket", socket, ...args], { NO_COLOR: "1" }).ended;
+  const begin = (...args: ReadonlyArray<string>) =>
+    virtflex(["--socket", socket, ...args], { NO_COLOR: "1" });
+  const run = (...args: ReadonlyArray<string>) => begin(...args).ended;
+  /** The process that is the guest side of batch. */
+  const taker = () =>
+    descendants(server.pid).find((pid) =>
+      /--domain\x002\x00/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8")),
+    ) ?? -1;
   /** For each guest whether its second vnode is wanted, and what it has there. */
   const second = async () => {
     const { stdout } = await run("show", "--json");
@@ -72,7 +78,7 @@ const serve = async () => {
       (vnodes[1]?.actualBytes ?? 0) / mib,
     ]);
   };
-  return { server, run, second };
+  return { begin, run, taker, second };
 };
 
 test(
@@ -108,15 +114,38 @@ test(
 test(
   "a taker that does not answer: the giver has all of its own again",
   async () => {
-    const { server, run, second } = await serve();
+    const { run, taker, second } = await serve();
     const before = await second();
-    const agent = descendants(server.pid).find((pid) =>
-      /--domain\x002\x00/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8")),
-    );
-    process.kill(agent ?? -1, "SIGSTOP");
+    const agent = taker();
+    process.kill(agent, "SIGSTOP");
     const traded = await run("trade", "web:1", "batch:1", "--timeout", "10s");
     expect([traded.status, traded.stderr]).toEqual([4, expect.stringContaining("as before")]);
-    process.kill(agent ?? -1, "SIGCONT");
+    process.kill(agent, "SIGCONT");
+    expect(await second()).toEqual(before);
+  },
+  limit,
+);
+
+test(
+  "a controller that is killed half-way: doctor finds it, and both have their own again",
+  async () => {
+    const { begin, run, taker, second } = await serve();
+    const before = await second();
+    const agent = taker();
+    process.kill(agent, "SIGSTOP");
+    const trading = begin("trade", "web:1", "batch:1");
+    await trading.says("memory limit: 2 GiB");
+    process.kill(trading.pid, "SIGKILL");
+    await trading.ended;
+    process.kill(agent, "SIGCONT");
+
+    expect(await second()).toContainEqual(["web", "offline", expect.any(Number)]);
+    const found = await run("doctor");
+    expect([found.status, found.stdout]).toEqual([
+      1,
+      expect.stringMatching(/journal +fail +.*of domain 1, 2: its controller is gone/),
+    ]);
+    expect(await run("doctor", "--repair")).toMatchObject({ status: 0 });
     expect(await second()).toEqual(before);
   },
   limit,
