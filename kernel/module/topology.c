@@ -13,6 +13,7 @@
 #include <linux/cpumask.h>
 #include <linux/mm.h>
 #include <linux/topology.h>
+#include <linux/unistd.h>
 #include <linux/vmalloc.h>
 
 static struct virtflex_topology_page *vf_page;
@@ -59,6 +60,11 @@ static u32 vf_flags(const struct vf_node *node)
 	return VIRTFLEX_NODE_PRESENT;
 }
 
+/* 0 where the kernel that the module is built for has no migrate_next_touch(). */
+#ifndef __NR_migrate_next_touch
+#define __NR_migrate_next_touch 0
+#endif
+
 /* All but identity, sequence and generation. */
 static void vf_fill(struct virtflex_topology_page *page)
 {
@@ -67,7 +73,7 @@ static void vf_fill(struct virtflex_topology_page *page)
 
 	page->node_count = nr_node_ids;
 	page->cpu_count = nr_cpu_ids;
-	page->reset_call = 0;
+	page->reset_call = __NR_migrate_next_touch;
 
 	for_each_vf_node(node) {
 		page->node[node->nid].flags = vf_flags(node);
