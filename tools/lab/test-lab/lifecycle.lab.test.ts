@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,15 +6,32 @@ import { describe, expect, it } from "@jest/globals";
 import { Duration, Effect, Fiber } from "effect";
 import * as Lab from "../src/Lab.ts";
 import * as Shape from "../src/Shape.ts";
+import { cacheDirectory } from "../src/Stage.ts";
 
 /** A host that nobody waits for: what matters is what stays of it. */
 const options = (name: string): Lab.Options => ({
   name,
-  shape: Effect.runSync(Shape.make({ nodes: 1, memory: "2G" })),
+  shape: Effect.runSync(Shape.make({ nodes: 1, cpus: 1, memory: "2G" })),
   flavour: { xen: "release" },
   accelerator: "auto",
   bootTimeout: Duration.minutes(10),
 });
+
+/** `lab up` as a shell starts it: in a process group of its own, which Ctrl-C reaches as a whole. */
+const command = (name: string) => {
+  const child = spawn(
+    process.execPath,
+    [
+      join(import.meta.dirname, "..", "src", "main.ts"),
+      ...["up", "--name", name, "--nodes", "1", "--cpus", "1", "--memory", "2G"],
+    ],
+    { stdio: "ignore", detached: true },
+  );
+  return {
+    signal: (signal: NodeJS.Signals) => process.kill(-(child.pid ?? 0), signal),
+    over: () => child.exitCode !== null || child.signalCode !== null,
+  };
+};
 
 const processesOf = (name: string): ReadonlyArray<number> =>
   execFileSync("ps", ["-eo", "pid,args", "-ww"], { encoding: "utf8" })
@@ -26,6 +43,18 @@ const filesOf = (name: string): ReadonlyArray<string> =>
   readdirSync(process.env["XDG_RUNTIME_DIR"] ?? tmpdir()).filter((file) =>
     file.endsWith(`-${name}`),
   );
+
+/** The supervisor holds it for as long as it lives. */
+const lockOf = (name: string): ReadonlyArray<string> => {
+  const folder = join(cacheDirectory(), "locks");
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(`-${name}`))
+    .filter((file) => spawnSync("flock", ["-n", join(folder, file), "true"]).status !== 0);
+};
+
+/** No QEMU, no supervisor, no file. */
+const gone = (name: string) =>
+  processesOf(name).length + filesOf(name).length + lockOf(name).length === 0;
 
 const eventually = async (good: () => boolean, seconds = 60): Promise<void> => {
   for (let i = 0; i < seconds * 10 && !good(); i++) {
@@ -46,50 +75,19 @@ describe("nothing stays", () => {
     const fiber = Effect.runFork(Effect.scoped(Lab.up(options(name))));
     await eventually(() => processesOf(name).length > 0);
     await Effect.runPromise(Fiber.interrupt(fiber));
-    expect([...processesOf(name), ...filesOf(name)]).toEqual([]);
+    expect(gone(name)).toBe(true);
   });
 
-  it("when the process that owns it is killed", async () => {
-    const name = unique("owner");
-    const child = spawn(
-      process.execPath,
-      [
-        join(import.meta.dirname, "..", "src", "main.ts"),
-        "up",
-        "--name",
-        name,
-        "--nodes",
-        "1",
-        "--memory",
-        "2G",
-      ],
-      { stdio: "ignore" },
-    );
-    await eventually(() => processesOf(name).length > 0);
-    child.kill("SIGKILL");
-    await eventually(() => processesOf(name).length + filesOf(name).length === 0);
-  });
-
-  it("when Ctrl-C comes while it boots", async () => {
-    const name = unique("interrupt");
-    const child = spawn(
-      process.execPath,
-      [
-        join(import.meta.dirname, "..", "src", "main.ts"),
-        "up",
-        "--name",
-        name,
-        "--nodes",
-        "1",
-        "--memory",
-        "2G",
-      ],
-      { stdio: "ignore" },
-    );
-    await eventually(() => processesOf(name).length > 0);
-    child.kill("SIGINT");
-    await eventually(() => processesOf(name).length + filesOf(name).length === 0);
-  });
+  it.each(["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"] as const)(
+    "when %s ends the command while the host boots",
+    async (signal) => {
+      const name = unique("boots");
+      const up = command(name);
+      await eventually(() => processesOf(name).length > 0);
+      up.signal(signal);
+      await eventually(() => up.over() && gone(name));
+    },
+  );
 
   it("of QEMU when its supervisor is killed", async () => {
     const name = unique("supervisor");
@@ -101,8 +99,7 @@ describe("nothing stays", () => {
     process.kill(supervisor, "SIGKILL");
     const exit = await Effect.runPromise(Fiber.await(fiber));
     expect(exit._tag).toBe("Failure");
-    await eventually(() => !existsSync(`/proc/${String(qemu)}`));
-    expect(filesOf(name)).toEqual([]);
+    await eventually(() => !existsSync(`/proc/${String(qemu)}`) && gone(name));
   });
 });
 
