@@ -73,28 +73,45 @@ static void sort_row(struct term *term, size_t count)
 	}
 }
 
-/* Adds up the terms of each row, in place, into compressed rows. */
+/* Adds up the terms of each column of a row, in place; returns how many columns it has. */
+static size_t merge_row(struct term *term, size_t count)
+{
+	size_t merged = 0;
+
+	sort_row(term, count);
+	for (size_t i = 0; i < count; i++) {
+		if (merged > 0 && term[merged - 1].column == term[i].column)
+			term[merged - 1].value += term[i].value;
+		else
+			term[merged++] = term[i];
+	}
+	return merged;
+}
+
+/* Compressed rows.  Each is written by the thread that multiplies it later: so it lies where
+ * that thread runs. */
 static struct cg_matrix add_up(int order, const size_t *start, struct term *term)
 {
 	struct cg_matrix matrix = { .order = order };
-	size_t count = 0;
 
 	matrix.first = program_memory((size_t)order + 1, sizeof *matrix.first);
 	matrix.column = program_memory(start[order], sizeof *matrix.column);
 	matrix.value = program_memory(start[order], sizeof *matrix.value);
+	matrix.first[0] = 0;
+#pragma omp parallel for
+	for (int row = 0; row < order; row++)
+		matrix.first[row + 1] = merge_row(term + start[row], start[row + 1] - start[row]);
+	for (int row = 0; row < order; row++)
+		matrix.first[row + 1] += matrix.first[row];
+#pragma omp parallel for
 	for (int row = 0; row < order; row++) {
-		matrix.first[row] = count;
-		sort_row(term + start[row], start[row + 1] - start[row]);
-		for (size_t i = start[row]; i < start[row + 1]; i++) {
-			if (count > matrix.first[row] && matrix.column[count - 1] == term[i].column) {
-				matrix.value[count - 1] += term[i].value;
-				continue;
-			}
-			matrix.column[count] = term[i].column;
-			matrix.value[count++] = term[i].value;
+		const struct term *from = term + start[row];
+
+		for (size_t i = matrix.first[row]; i < matrix.first[row + 1]; i++, from++) {
+			matrix.column[i] = from->column;
+			matrix.value[i] = from->value;
 		}
 	}
-	matrix.first[order] = count;
 	return matrix;
 }
 
