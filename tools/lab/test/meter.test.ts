@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { Effect } from "effect";
 import { ask } from "../src/meter/Meter.ts";
 import { hitNs, localMissNs, modelledNs } from "../src/meter/ModelledTime.ts";
-import { svg, terminal } from "../src/meter/Picture.ts";
+import { accesses, svg, terminal } from "../src/meter/Picture.ts";
 import { parseOptions, qemuArguments } from "../src/meter/Plugin.ts";
 import { matrixOf, misses, type Reading, remoteShare } from "../src/meter/Reading.ts";
 import { make } from "../src/Shape.ts";
@@ -67,6 +67,7 @@ describe("a reading", () => {
     expect(text).toContain("memory 1");
     expect(text).toContain("CPUs of 1");
     expect(text).toContain("remote: 21.1 %");
+    expect(accesses(reading)).toBe("loads: 360, 64 of them missed\nstores: 36, 12 of them missed");
     const picture = svg("a < b", misses(reading));
     expect(picture.match(/<rect /g)).toHaveLength(4);
     expect(picture).toContain("a &lt; b");

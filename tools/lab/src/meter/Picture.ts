@@ -4,8 +4,7 @@
  *
  * @since 0.1.0
  */
-import type { Matrix } from "./Reading.ts";
-import { remoteShare } from "./Reading.ts";
+import { type Matrix, matrixOf, type Reading, remoteShare } from "./Reading.ts";
 
 const shades = [" ", "░", "▒", "▓", "█"] as const;
 
@@ -41,6 +40,17 @@ export const terminal = (title: string, matrix: Matrix): string => {
   });
   return [title, head, ...rows, `remote: ${percent(remoteShare(matrix))}`].join("\n");
 };
+
+const total = (matrix: Matrix): number => matrix.flat().reduce((sum, each) => sum + each, 0);
+
+/** Loads and stores apart, a line each. @since 0.1.0 */
+export const accesses = (reading: Reading): string =>
+  (["load", "store"] as const)
+    .map((kind) => {
+      const all = count(total(matrixOf(reading, [`${kind}s`])));
+      return `${kind}s: ${all}, ${count(total(matrixOf(reading, [`${kind}Misses`])))} of them missed`;
+    })
+    .join("\n");
 
 const cell = { width: 84, height: 44, left: 96, top: 64 };
 

@@ -5,7 +5,7 @@ import { Argument, Command, Flag } from "effect/cli";
 import * as Lab from "../Lab.ts";
 import { ask } from "./Meter.ts";
 import { modelledNs } from "./ModelledTime.ts";
-import { svg, terminal } from "./Picture.ts";
+import { accesses, svg, terminal } from "./Picture.ts";
 import { socketOf } from "./Plugin.ts";
 import { misses, remoteShare } from "./Reading.ts";
 
@@ -49,6 +49,7 @@ export const meterCommand = Command.make(
           );
         }
         yield* Console.log(terminal(title, matrix));
+        yield* Console.log(accesses(reading));
         yield* Console.log(`modelled time: ${(modelled / 1e6).toFixed(1)} ms`);
         yield* Console.log(
           `counting is ${reading.on ? "on" : "off"}, 1 line in ${String(reading.sample)}`,
