@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { expect } from "@jest/globals";
 import { Effect } from "effect";
 import type * as Lab from "../../../tools/lab/src/Lab.ts";
+import { onLab } from "../../../tools/lab/src/Testing.ts";
 
 const run = promisify(execFile);
 const here = import.meta.dirname;
@@ -59,14 +60,20 @@ const full: Node = { target: capacityKiB, desired: "online" };
 export const using = (...online: ReadonlyArray<number>): Record<number, Node> =>
   Object.fromEntries(vnodes.map((v) => [v, online.includes(v) ? full : low]));
 
-/** A guest of its own for a test; destroyed when the test's scope ends. */
+/** What a file of tests does at its end: its guest goes. */
+export const destroy = (name: string) =>
+  onLab(function* (lab) {
+    yield* lab.dom0.run(`xl destroy ${name}`);
+  });
+
+/** A file's guest, made by its first test; every test has the module loaded anew, and all else as it was. */
 export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: string) {
   const { module, load } = yield* built;
-  yield* Effect.acquireRelease(
-    lab.createGuest(config(name, lab.status.shape.nodes), "5 minutes"),
-    () => Effect.ignore(lab.dom0.run(`xl destroy ${name}`)),
-  );
+  if ((yield* lab.dom0.run(`xl domid ${name}`)).status !== 0) {
+    yield* lab.createGuest(config(name, lab.status.shape.nodes), "15 minutes");
+  }
   const guest = yield* lab.guest(name);
+  yield* guest.run("kill -9 $(pidof load); rmmod virtflex");
   const domain = (yield* lab.dom0.check(`xl domid ${name}`)).trim();
   const root = `/local/domain/${domain}`;
   let last = 0;
@@ -92,7 +99,7 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
     );
 
   /** Writes a request and does not wait; its id. */
-  const begin = (op: string, nodes: Record<number, Node>, deadlineMs = 120_000) => {
+  const begin = (op: string, nodes: Record<number, Node>, deadlineMs = 600_000) => {
     last += 1;
     const id = last;
     const request = `${String(id)} ${op} ${String(deadlineMs)}`;
@@ -100,18 +107,14 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
   };
 
   /** Waits for the last answer to a request: `done`, `cancelled` or `failed CODE`. */
-  const answer = (id: number) => {
-    const look = lab.dom0.run(`xenstore-read ${root}/numa/status/state`).pipe(
-      Effect.map(({ stdout }) => stdout.toString().trim()),
-      Effect.tap((text) => (isFinal(text) ? Effect.void : Effect.sleep("300 millis"))),
-    );
-    const isFinal = (text: string) =>
-      new RegExp(`^${String(id)} (done|cancelled|failed [a-z-]+)$`).test(text);
-    return look.pipe(
-      Effect.repeat({ until: isFinal }),
-      Effect.map((text) => text.slice(text.indexOf(" ") + 1)),
-    );
-  };
+  const answer = (id: number) =>
+    lab.dom0
+      .check(
+        `until xenstore-read ${root}/numa/status/state | ` +
+          `grep -xE '${String(id)} (done|cancelled|failed [a-z-]+)'; do sleep 0.2; done`,
+        { timeout: "20 minutes" },
+      )
+      .pipe(Effect.map((text) => text.trim().slice(text.indexOf(" ") + 1)));
 
   /** Waits until the guest says that a request is in a state that something holds it in. */
   const reach = (id: number, state: string) =>
@@ -135,13 +138,37 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
   const xenMiB = Effect.map(lab.dom0.check(`xl list ${name}`), (text) =>
     Number(text.trim().split("\n")[1]?.trim().split(/ +/)[2]),
   );
-  const memTotalKiB = Effect.map(guest.check("grep MemTotal /proc/meminfo"), (text) =>
-    Number(/\d+/.exec(text)?.[0]),
+  /** MemTotal of the guest, and of each node of it. */
+  const memory = Effect.map(
+    guest.check("grep -h MemTotal /proc/meminfo /sys/devices/system/node/node*/meminfo"),
+    (text) => {
+      const [memTotalKiB = 0, ...nodesKiB] = [...text.matchAll(/(\d+) kB/g)].map((match) =>
+        Number(match[1]),
+      );
+      expect(nodesKiB.reduce((sum, kib) => sum + kib, 0)).toBe(memTotalKiB);
+      return { memTotalKiB, nodesKiB };
+    },
   );
   const cpus = Effect.map(guest.check("cat /sys/devices/system/cpu/online"), (text) => text.trim());
 
   /** Everything that must be as it was, whatever happened in between. */
-  const totals = Effect.all({ xenMiB, memTotalKiB, cpus });
+  const totals = Effect.all({ xenMiB, memory, cpus });
+
+  /** Pages of the domain on each pnode, as Xen counts them. */
+  const pnodePages = Effect.gen(function* () {
+    const dump = Effect.map(lab.dom0.check("xl dmesg"), (text) =>
+      text.split("'u' pressed").slice(-1),
+    );
+    const [old = ""] = yield* dump;
+    yield* lab.dom0.check("xl debug-keys u");
+    const block = new RegExp(`Domain ${domain} \\(total: \\d+\\):\\n((?:.*Node \\d+: \\d+\\n)+)`);
+    const text = yield* dump.pipe(
+      Effect.map(([text = ""]) => (text.startsWith(old.slice(0, 60)) ? "" : text)),
+      Effect.tap((text) => (block.test(text) ? Effect.void : Effect.sleep("300 millis"))),
+      Effect.repeat({ until: (text) => block.test(text) }),
+    );
+    return [...(block.exec(text)?.[1] ?? "").matchAll(/: (\d+)/g)].map((match) => Number(match[1]));
+  });
 
   /** Messages of the kernel above info since the module was loaded. */
   const complaints = Effect.map(guest.check("dmesg -r"), (text) =>
@@ -168,9 +195,11 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
   const stop = (log: string) =>
     guest.check(`kill $(cat ${log}.pid) 2>/dev/null && cat ${log} || echo "died: $(cat ${log})"`);
 
+  const option = (name: string, value: string) =>
+    guest.check(`echo ${value} >/sys/module/virtflex/parameters/${name}`);
+
   /** For how much of a deadline the module waits for runtimes. */
-  const waitForRuntimes = (percent: number) =>
-    guest.check(`echo ${String(percent)} >/sys/module/virtflex/parameters/ack_percent`);
+  const waitForRuntimes = (percent: number) => option("ack_percent", String(percent));
 
   const load_ = guest.check("insmod /root/virtflex.ko");
 
@@ -186,7 +215,8 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
       ]),
     ),
     ...keys(using(...vnodes)),
-    "numa/status": "",
+    "numa/request": "",
+    "numa/status/state": "",
     "control/feature-virtflex": "",
   });
   yield* lab.dom0.check(
@@ -202,6 +232,7 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
   });
 
   return {
+    domain,
     root,
     guest,
     dom0: lab.dom0,
@@ -212,9 +243,11 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
     reach,
     cancel,
     ask,
+    option,
     waitForRuntimes,
     status,
     totals,
+    pnodePages,
     complaints,
     start,
     stop,

@@ -6,6 +6,7 @@
  *   load cache FILE MIB   writes a file and checks it for ever
  *   load forks            starts processes that touch a megabyte, for ever
  *   load pipes MIB        fills pipes: kernel memory that nobody can move
+ *   load grants DOMID MIB grants pages to its own domain DOMID and maps them
  *   load runtime          follows /proc/virtflex/topology and acknowledges
  *   load stubborn         has it open and does nothing
  *   load abuse            does what it must not; status 0 if all was refused
@@ -22,9 +23,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Which <xen/gntdev.h> takes for granted. */
+typedef uint32_t grant_ref_t;
+typedef uint16_t domid_t;
+
+#include <xen/gntalloc.h>
+#include <xen/gntdev.h>
 
 #include <virtflex/topology_page.h>
 
@@ -126,6 +135,65 @@ static void pipes(size_t bytes)
 	}
 	ready();
 	pause();
+}
+
+static int device(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		die(path);
+	return fd;
+}
+
+static void *map(int fd, size_t bytes, uint64_t offset)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	if (memory == MAP_FAILED)
+		die("mmap of granted pages");
+	return memory;
+}
+
+/* The page frames that a grant is mapped at come from the stock balloon, or from where it gets its own. */
+static void grants(unsigned int domain, size_t bytes)
+{
+	unsigned int count = bytes / 4096;
+	struct ioctl_gntalloc_alloc_gref *offer = calloc(1, sizeof(*offer) + 4 * count);
+	struct ioctl_gntdev_map_grant_ref *use = calloc(1, sizeof(*use) + sizeof(*use->refs) * count);
+	int alloc = device("/dev/xen/gntalloc");
+	int dev = device("/dev/xen/gntdev");
+	uint64_t *granted, *mapped;
+
+	offer->domid = domain;
+	offer->flags = GNTALLOC_FLAG_WRITABLE;
+	offer->count = count;
+	if (ioctl(alloc, IOCTL_GNTALLOC_ALLOC_GREF, offer))
+		die("IOCTL_GNTALLOC_ALLOC_GREF");
+	granted = map(alloc, bytes, offer->index);
+
+	use->count = count;
+	for (unsigned int i = 0; i < count; i++) {
+		use->refs[i].domid = domain;
+		use->refs[i].ref = offer->gref_ids[i];
+	}
+	if (ioctl(dev, IOCTL_GNTDEV_MAP_GRANT_REF, use))
+		die("IOCTL_GNTDEV_MAP_GRANT_REF");
+	mapped = map(dev, bytes, use->index);
+
+	for (uint64_t round = 0;; round++) {
+		for (size_t i = 0; i < bytes / 8; i += 512)
+			granted[i] = pattern(i, round);
+		for (size_t i = 0; i < bytes / 8; i += 512) {
+			if (mapped[i] != pattern(i, round)) {
+				fprintf(stderr, "granted word %zu of round %lu is lost\n", i, (long)round);
+				exit(2);
+			}
+		}
+		if (!round)
+			ready();
+		usleep(20000);
+	}
 }
 
 static void acknowledge(int fd, uint64_t generation)
@@ -248,6 +316,8 @@ int main(int argc, char **argv)
 		forks();
 	else if (!strcmp(what, "pipes") && argc == 3)
 		pipes(strtoul(last, NULL, 10) * MIB);
+	else if (!strcmp(what, "grants") && argc == 4)
+		grants(strtoul(argv[2], NULL, 10), strtoul(last, NULL, 10) * MIB);
 	else if (!strcmp(what, "runtime"))
 		runtime();
 	else if (!strcmp(what, "stubborn"))

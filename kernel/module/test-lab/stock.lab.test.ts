@@ -1,0 +1,59 @@
+/**
+ * virtflex.ko beside Linux' own balloon driver: each has pages of its own, and every total stays true.
+ */
+import { afterAll, describe, expect, it } from "@jest/globals";
+import { Effect } from "effect";
+import { onLab } from "../../../tools/lab/src/Testing.ts";
+import { capacityKiB, destroy, lowKiB, make, using, vnodes } from "./guest.ts";
+
+describe("virtflex.ko beside the stock balloon", () => {
+  afterAll(destroy("vf-stock"), 300_000);
+
+  it(
+    "keeps MemTotal, the nodes' MemTotal and xl list true, whoever has taken the memory",
+    onLab(function* (lab) {
+      const g = yield* make(lab, "vf-stock");
+      const before = yield* g.totals;
+      const pages = yield* g.pnodePages;
+      const releasedMiB = (capacityKiB - lowKiB) / 1024;
+      const stockMiB = 16;
+
+      /** `xl mem-set`, until Xen and Linux say so. */
+      const memSet = Effect.fnUntraced(function* (mib: number) {
+        yield* lab.dom0.check(`xl mem-set vf-stock ${String(mib)}`);
+        yield* g.totals.pipe(
+          Effect.tap(({ xenMiB }) => (xenMiB === mib ? Effect.void : Effect.sleep("500 millis"))),
+          Effect.repeat({ until: ({ xenMiB }) => xenMiB === mib }),
+        );
+      });
+      /** Both count the same memory as missing; the guest's own count is exact, xl's rounded. */
+      const expectMissing = Effect.fnUntraced(function* (mib: number) {
+        const { xenMiB, memory } = yield* g.totals;
+        const linuxMiB = (before.memory.memTotalKiB - memory.memTotalKiB) / 1024;
+        expect(Math.abs(linuxMiB - (before.xenMiB - xenMiB))).toBeLessThanOrEqual(1);
+        expect(Math.abs(linuxMiB - mib)).toBeLessThanOrEqual(2);
+      });
+
+      const grants = yield* g.start(`grants ${g.domain} 2`);
+      yield* expectMissing(0);
+      yield* memSet(before.xenMiB - stockMiB);
+      yield* expectMissing(stockMiB);
+      expect(yield* g.ask("shrink", using(0, 1, 2))).toBe("done");
+      yield* expectMissing(stockMiB + releasedMiB);
+
+      // The stock driver gives its memory back while this module keeps its own, and the other way round.
+      yield* memSet(before.xenMiB - releasedMiB);
+      yield* expectMissing(releasedMiB);
+      yield* memSet(before.xenMiB - releasedMiB - stockMiB);
+      yield* lab.dom0.check(`xl mem-max vf-stock ${String(before.xenMiB)}`);
+      expect(yield* g.ask("expand", using(...vnodes))).toBe("done");
+      yield* expectMissing(stockMiB);
+      yield* memSet(before.xenMiB);
+
+      expect(yield* g.stop(grants)).toBe("ready\n");
+      yield* g.expectUnchanged(before);
+      expect(yield* g.pnodePages).toEqual(pages);
+    }),
+    1_200_000,
+  );
+});
