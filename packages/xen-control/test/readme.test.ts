@@ -1,0 +1,23 @@
+import { expect, test } from "@jest/globals";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8");
+const blocks = (language: string) =>
+  [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "gms"))].map(
+    ([, text]) => text ?? "",
+  );
+
+test("the README's example prints what it says", () => {
+  // In the package, so that it finds the package by its name as built.
+  const folder = mkdtempSync(join(import.meta.dirname, "../dist/readme-"));
+  const file = join(folder, "example.ts");
+  writeFileSync(file, blocks("ts").join("\n"));
+  const output = execFileSync(process.execPath, [file], {
+    encoding: "utf8",
+    env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: "1" },
+  });
+  rmSync(folder, { recursive: true });
+  expect(output).toBe(blocks("text").join(""));
+}, 60_000);
