@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * guest-pattern MIB SECONDS: for a guest whose memory is moved meanwhile. One thread a CPU, bound to it, each with its share of MIB.
+ * guest-pattern MIB: for a guest whose memory is moved meanwhile. One thread a CPU, bound to it, each with its share of MIB.
  *
  * A thread goes over its pages again and again: every word has to be what the thread wrote there the last time, and gets a new value.
  * A second thread a CPU reads a word which the first one of the next CPU keeps raising: it must never be seen to fall, as it would if one
  * CPU still read from where memory was while another writes to where it is.
  *
- * Prints passes, wrong words, falls, and the longest time that one page took. The status is 0 if nothing was wrong and each thread made a pass.
+ * Says "ready" when all memory is written once. SIGTERM has each thread end its pass, and look at all its memory once more. Then prints passes,
+ * wrong words, falls, and the longest time that one page took. The status is 0 if nothing was wrong and each thread made a pass after "ready".
  */
 #include <err.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +35,7 @@ struct share {
 };
 
 static atomic_bool stop;
+static pthread_barrier_t written;
 
 static uint64_t word(const struct share *s, unsigned long i, unsigned long pass)
 {
@@ -57,29 +60,39 @@ static void bind_to(int cpu)
 		err(2, "CPU %d", cpu);
 }
 
+/* Looks at every word, and writes the next value if told so. */
+static void pass(struct share *s, bool write)
+{
+	for (unsigned long page = 0; page < s->pages; page++) {
+		uint64_t *words = s->memory + page * WORDS, start = now_ns(), took;
+
+		for (unsigned long i = 0; i < WORDS; i++) {
+			unsigned long at = page * WORDS + i;
+
+			s->wrong += words[i] != (s->passes ? word(s, at, s->passes) : 0);
+			if (write)
+				words[i] = word(s, at, s->passes + 1);
+		}
+		atomic_fetch_add_explicit(s->tick, 1, memory_order_release);
+		took = now_ns() - start;
+		if (took > s->longest_ns)
+			s->longest_ns = took;
+	}
+	s->passes += write;
+}
+
 static void *writer(void *arg)
 {
 	struct share *s = arg;
 
 	bind_to(s->cpu);
-	while (!stop) {
-		for (unsigned long page = 0; page < s->pages && !stop; page++) {
-			uint64_t *words = s->memory + page * WORDS, start = now_ns(), took;
-
-			for (unsigned long i = 0; i < WORDS; i++) {
-				unsigned long at = page * WORDS + i;
-
-				s->wrong += words[i] != (s->passes ? word(s, at, s->passes) : 0);
-				words[i] = word(s, at, s->passes + 1);
-			}
-			atomic_fetch_add_explicit(s->tick, 1, memory_order_release);
-			took = now_ns() - start;
-			if (took > s->longest_ns)
-				s->longest_ns = took;
-		}
-		if (!stop)
-			s->passes++;
-	}
+	pass(s, true);
+	pthread_barrier_wait(&written);
+	s->longest_ns = 0;
+	do
+		pass(s, true);
+	while (!stop);
+	pass(s, false);
 	return NULL;
 }
 
@@ -101,7 +114,7 @@ static void *reader(void *arg)
 
 static void *zeroed(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		err(2, "%zu bytes", size);
@@ -110,12 +123,18 @@ static void *zeroed(size_t size)
 
 int main(int argc, char **argv)
 {
-	long mib = argc == 3 ? atol(argv[1]) : 0, seconds = argc == 3 ? atol(argv[2]) : 0, cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	long mib = argc == 2 ? atol(argv[1]) : 0, cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct share *shares = calloc(cpus, sizeof(*shares));
 	unsigned long passes = ~0ul, wrong = 0, falls = 0, longest = 0;
+	sigset_t term;
+	int signal;
 
-	if (mib < cpus || seconds <= 0)
-		errx(2, "usage: guest-pattern MIB SECONDS (at least 1 MiB a CPU)");
+	if (mib < cpus)
+		errx(2, "usage: guest-pattern MIB (at least 1 a CPU)");
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &term, NULL);
+	pthread_barrier_init(&written, NULL, cpus + 1);
 	for (long i = 0; i < cpus; i++) {
 		shares[i] = (struct share){ .cpu = i, .pages = mib * 256 / cpus, .next = &shares[(i + 1) % cpus] };
 		shares[i].memory = zeroed(shares[i].pages * PAGE);
@@ -125,13 +144,16 @@ int main(int argc, char **argv)
 		if (pthread_create(&shares[i].writer, NULL, writer, &shares[i]) ||
 		    pthread_create(&shares[i].reader, NULL, reader, &shares[i]))
 			errx(2, "no thread for CPU %ld", i);
-	sleep(seconds);
+	pthread_barrier_wait(&written);
+	puts("ready");
+	fflush(stdout);
+	sigwait(&term, &signal);
 	stop = true;
 	for (long i = 0; i < cpus; i++) {
 		pthread_join(shares[i].writer, NULL);
 		pthread_join(shares[i].reader, NULL);
-		if (shares[i].passes < passes)
-			passes = shares[i].passes;
+		if (shares[i].passes - 1 < passes)
+			passes = shares[i].passes - 1;
 		wrong += shares[i].wrong;
 		falls += shares[i].falls;
 		if (shares[i].longest_ns > longest)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * rehome-vnode DOMID VNODE PNODE: in dom0, moves all memory of a running guest's vnode to a pnode, and has it come from there from now on.
+ * rehome-vnode: only the free pages of each pnode.
  *
- * Prints the counts of pages, the time, and the longest single hypercall.
+ * Prints the counts of pages, the time, the longest single hypercall, and the free pages of each pnode before and after, when they stand still.
  */
 #include "harness.h"
 
@@ -19,6 +20,19 @@ static double seconds(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+static void print_free(const char *when)
+{
+	long free_pages[MAX_NODES];
+	unsigned int nr;
+
+	settle();
+	nr = node_free(free_pages);
+	printf("%s", when);
+	for (unsigned int i = 0; i < nr; i++)
+		printf(" %ld", free_pages[i]);
+	printf("\n");
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int domid, vnode, pnode, moved = 0;
@@ -27,17 +41,22 @@ int main(int argc, char **argv)
 	unsigned int *distances = calloc((size_t)nr_vnodes * nr_vnodes, sizeof(*distances));
 	unsigned int *vcpu_to_vnode = calloc(nr_vcpus, sizeof(*vcpu_to_vnode));
 	xc_rehome_memory_t r = { 0 };
-	double begin, longest = 0;
+	double begin, took, longest = 0;
 
+	harness_open();
+	if (argc == 1) {
+		print_free("free");
+		return 0;
+	}
 	if (argc != 4)
-		errx(2, "usage: rehome-vnode DOMID VNODE PNODE");
+		errx(2, "usage: rehome-vnode [DOMID VNODE PNODE]");
 	domid = strtoul(argv[1], NULL, 10);
 	vnode = strtoul(argv[2], NULL, 10);
 	pnode = strtoul(argv[3], NULL, 10);
-	harness_open();
 	if (!ranges || !distances || !vcpu_to_vnode ||
 	    xc_domain_getvnuma(xch, domid, &nr_vnodes, &nr_ranges, &nr_vcpus, ranges, distances, vcpu_to_vnode))
 		err(1, "vNUMA topology of d%u", domid);
+	print_free("before");
 	begin = seconds();
 	for (uint32_t i = 0; i < nr_ranges; i++) {
 		if (ranges[i].nid != vnode)
@@ -46,7 +65,7 @@ int main(int argc, char **argv)
 		r.first_gfn = ranges[i].start >> XC_PAGE_SHIFT;
 		r.nr_gfns = (ranges[i].end >> XC_PAGE_SHIFT) - r.first_gfn;
 		while (r.nr_gfns) {
-			double start = seconds(), took;
+			double start = seconds();
 
 			r.limit = 256;
 			if (xc_domain_rehome_memory(xch, domid, &r))
@@ -59,9 +78,11 @@ int main(int argc, char **argv)
 	}
 	if (!moved)
 		errx(1, "d%u has no vnode %u", domid, vnode);
+	took = seconds() - begin;
 	if (xc_domain_set_vnode_pnode(xch, domid, vnode, pnode))
 		err(1, "pnode of vnode %u of d%u", vnode, domid);
-	printf("d%u vnode %u pnode %u moved %lu resident %lu busy %lu unmovable %lu in %.3f s, longest call %.3f s\n", domid, vnode, pnode,
-	       (long)r.moved, (long)r.resident, (long)r.busy, (long)r.unmovable, seconds() - begin, longest);
+	print_free("after");
+	printf("moved %lu resident %lu busy %lu unmovable %lu seconds %.3f longest %.3f\n", (long)r.moved, (long)r.resident, (long)r.busy,
+	       (long)r.unmovable, took, longest);
 	return 0;
 }

@@ -17,3 +17,4 @@ export * as Clocks from "./whole/Clocks.ts";
 export * as Faults from "./whole/Faults.ts";
 export * as Subject from "./whole/Subject.ts";
 export { sharedLab } from "./whole/SharedLab.ts";
+export * as XenTests from "./XenTests.ts";

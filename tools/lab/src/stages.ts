@@ -46,24 +46,35 @@ const guestPackages = list(`
 const guestModules = list(`
   xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs xen-blkfront xen-netfront`);
 
-/**
- * The patches of `xen/patches/series` that change a file matched by `touches`: so that a patch of libxl doesn't rebuild the
- * hypervisor.
- *
- * @since 0.1.0
- */
-export const patches = (directory: string, touches: RegExp): ReadonlyArray<string> => {
+/** The files of `xen/patches/series`, in its order. */
+const seriesOf = (directory: string): ReadonlyArray<string> => {
   const series = join(directory, "series");
   if (!existsSync(series)) return [];
   return readFileSync(series, "utf8")
     .split("\n")
     .map((line) => line.replace(/#.*/, "").trim())
     .filter((line) => line !== "")
-    .map((line) => join(directory, line))
-    .filter((file) => {
-      const files = [...readFileSync(file, "utf8").matchAll(/^\+\+\+ [^/\s]+\/(\S+)/gm)];
-      return files.some(([, path]) => touches.test(path ?? ""));
-    });
+    .map((line) => join(directory, line));
+};
+
+const changes = (file: string, touches: RegExp): boolean =>
+  [...readFileSync(file, "utf8").matchAll(/^\+\+\+ [^/\s]+\/(\S+)/gm)].some(([, path]) =>
+    touches.test(path ?? ""),
+  );
+
+/**
+ * The patches of `xen/patches/series` that change a file matched by `touches`: so that a patch of libxl doesn't rebuild the
+ * hypervisor.
+ *
+ * @since 0.1.0
+ */
+export const patches = (directory: string, touches: RegExp): ReadonlyArray<string> =>
+  seriesOf(directory).filter((file) => changes(file, touches));
+
+/** Those and all before the last of them, where a patch that is for both has its place among others. */
+const patchesUpTo = (directory: string, touches: RegExp): ReadonlyArray<string> => {
+  const series = seriesOf(directory);
+  return series.slice(0, series.findLastIndex((file) => changes(file, touches)) + 1);
 };
 
 const sources: Stage = {
@@ -122,6 +133,30 @@ export const xenLibsOf = (names: ReadonlyArray<string>): Stage =>
     "xen-libs",
     names.map((name) => join(patchFolder, name)),
   );
+
+const xenLibs = (): Stage => {
+  const ofLibraries = patchesUpTo(patchFolder, /^(tools\/|xen\/include\/public\/)/);
+  return xenLibsOf(ofLibraries.map((file) => basename(file)));
+};
+
+/** The files of a folder that something is built from, and no result of a build beside them. */
+const sourcesIn = (folder: string): ReadonlyArray<string> =>
+  readdirSync(folder)
+    .filter((file) => /(\.[ch]|^Makefile)$/.test(file))
+    .map((file) => join(folder, file));
+
+/** The programs of `xen/tests`, by their names. @since 0.1.0 */
+export const xenTestsStage = (): Stage => {
+  const tests = join(workspace, "xen", "tests");
+  return {
+    name: "xen-tests",
+    script: script("xen-tests"),
+    files: [script("in-buildroot"), ...sourcesIn(tests)],
+    environment: { TESTS: tests },
+    needs: { BUILDROOT: buildroot, XEN_LIBS: xenLibs() },
+    usual: "5 s",
+  };
+};
 
 const linux: Stage = {
   name: "linux",
@@ -185,8 +220,6 @@ export const kernelOf = ({ kernel = "stock" }: Flavour): Stage => {
 /** The stages whose results a lab boots from. @since 0.1.0 */
 export const stagesOf = (flavour: Flavour) => {
   const hypervisor = hypervisorOf(flavour);
-  const ofLibraries = patches(patchFolder, /^(tools\/|xen\/include\/public\/)/);
-  const xenLibs = xenLibsOf(ofLibraries.map((file) => basename(file)));
   const agent: Stage = {
     name: "agent",
     script: script("agent"),
@@ -209,7 +242,7 @@ export const stagesOf = (flavour: Flavour) => {
     script: script("dom0-image"),
     files: [script("modules"), join(lab, "dom0"), join(nodePackage, "package.json")],
     environment: { MODULES: dom0Modules, NODE: join(nodePackage, "bin") },
-    needs: { DOM0_ROOT: dom0Root, XEN_LIBS: xenLibs, AGENT: agent, LINUX: linux },
+    needs: { DOM0_ROOT: dom0Root, XEN_LIBS: xenLibs(), AGENT: agent, LINUX: linux },
     usual: "10 s",
   };
   const guestRoot: Stage = {
@@ -238,13 +271,7 @@ const meter = join(lab, "numa-meter");
 export const meterStage: Stage = {
   name: "numa-meter",
   script: script("numa-meter"),
-  files: [
-    script("in-buildroot"),
-    ...readdirSync(meter)
-      .filter((file) => /(\.[ch]|^Makefile)$/.test(file))
-      .map((file) => join(meter, file)),
-    join(meter, "test", "walk.c"),
-  ],
+  files: [script("in-buildroot"), ...sourcesIn(meter), join(meter, "test", "walk.c")],
   environment: { METER: meter },
   needs: {
     BUILDROOT: buildroot,

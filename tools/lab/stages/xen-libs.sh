@@ -1,5 +1,6 @@
 #!/bin/bash
 # OUT/lib: Xen's libraries (libxenlight, libxenctrl, …) with our patches, to lie over those of Debian's packages in dom0.
+# OUT/include: their headers, for programs that call what the patches add.
 set -euo pipefail
 . "$(dirname "$0")/in-buildroot.sh"
 
@@ -19,7 +20,10 @@ in_buildroot "$OUT/tmp/xen" bash -euc '
 		--disable-rombios --disable-pvshim --disable-ipxe --disable-xsmpolicy
 	make -j"$1" -C tools/include
 	make -j"$1" -C tools/libs
+	# Links to where the tree is seen from in here.
+	cp -rL tools/include headers
 ' libs "$JOBS"
 find "$OUT/tmp/xen/tools/libs" -name 'lib*.so.*' -not -name '*.d' -exec cp -P {} "$OUT/lib/" \;
+mv "$OUT/tmp/xen/headers" "$OUT/include"
 ls -l "$OUT/lib"
 rm -r "$OUT/tmp"

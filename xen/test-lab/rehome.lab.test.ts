@@ -1,0 +1,130 @@
+/**
+ * The patches of `xen/patches` in the lab: their programs in dom0, and a running guest whose memory is moved meanwhile.
+ *
+ * VIRTFLEX_ROUNDS: how often each vnode goes round all pnodes (1).
+ */
+import { describe, expect, it } from "@jest/globals";
+import { Effect } from "effect";
+import { defaultGuest } from "../../tools/lab/src/Lab.ts";
+import { onLab } from "../../tools/lab/src/Testing.ts";
+import { install } from "../../tools/lab/src/XenTests.ts";
+import { guestConfig, placement, rehomed, vnodeMiB, vnodes } from "./programs.ts";
+
+const rounds = Number(process.env["VIRTFLEX_ROUNDS"] ?? 1);
+const minutes = (n: number) => n * 60_000;
+/** The free pages of each pnode, of what `rehome-vnode` prints. */
+const pagesOf = (text: string) => text.split(" ").slice(1).map(Number);
+const patternMiB = Math.floor(vnodes.length * vnodeMiB * 0.8);
+
+describe("Xen with the patches", () => {
+  for (const program of ["test-superpage-release", "test-rehome"]) {
+    it(
+      `passes ${program}`,
+      onLab(function* (lab) {
+        const path = yield* install(lab.dom0, program);
+        const { status, stdout } = yield* lab.dom0.run(path, { timeout: "10 minutes" });
+        const text = stdout.toString();
+        console.log(text.trim().split("\n").at(-1));
+        expect([status, text.match(/^FAIL.*/gm)]).toEqual([0, null]);
+      }),
+      minutes(10),
+    );
+  }
+
+  it(
+    "moves each vnode of a guest round all pnodes while it writes and checks 80 % of its memory; refuses the guest to do so; destroys it meanwhile",
+    onLab(function* (lab) {
+      const rehome = yield* install(lab.dom0, "rehome-vnode");
+      const free = Effect.map(lab.dom0.check(rehome), (text) => text.trim());
+      const empty = pagesOf(yield* free);
+      yield* Effect.acquireRelease(lab.createGuest(guestConfig("rehomed")), () =>
+        Effect.ignore(lab.dom0.run("xl destroy rehomed")),
+      );
+      const guest = yield* lab.guest("rehomed");
+      const domid = (yield* lab.dom0.check("xl domid rehomed")).trim();
+      const pattern = yield* install(guest, "guest-pattern");
+      // The guest must not find itself short of memory: the rest is for its kernel and the page tables.
+      yield* guest.check(
+        `setsid sh -c '${pattern} ${String(patternMiB)} >/tmp/log 2>&1; echo $? >/tmp/status' </dev/null >/dev/null 2>&1 & ` +
+          "for i in $(seq 1800); do grep -q ready /tmp/log && exit 0; [ -e /tmp/status ] && break; sleep 0.2; done; cat /tmp/log; exit 1",
+        { timeout: "8 minutes" },
+      );
+
+      const start = { ...(yield* placement(lab, domid)), free: yield* free };
+      expect(start.pnodes).toEqual(vnodes);
+      let pages = start.pages;
+      let [moved, seconds, longest] = [0, 0, 0];
+      for (let step = 1; step <= rounds * vnodes.length; step++) {
+        for (const vnode of vnodes) {
+          const from = (vnode + step - 1) % vnodes.length;
+          const to = (vnode + step) % vnodes.length;
+          const done = rehomed(
+            yield* lab.dom0.check(`${rehome} ${domid} ${String(vnode)} ${String(to)}`, {
+              timeout: "10 minutes",
+            }),
+          );
+          const now = yield* placement(lab, domid);
+          // A few pages are in use by dom0 and by Xen, and stay.
+          expect(done.unmovable).toBe(0);
+          expect(done.busy).toBeLessThan(64);
+          expect(done.moved).toBeGreaterThan(vnodeMiB * 256 * 0.97);
+          expect(now.pages[to]).toBe((pages[to] ?? 0) + done.moved);
+          expect(now.pnodes[vnode]).toBe(to);
+          const total = (list: ReadonlyArray<number>) => list.reduce((a, b) => a + b, 0);
+          expect(total(now.pages)).toBe(total(start.pages));
+          if (done.resident === 0) expect(now.pages[from]).toBe((pages[from] ?? 0) - done.moved);
+          pages = now.pages;
+          moved += done.moved;
+          seconds += done.seconds;
+          longest = Math.max(longest, done.longest);
+        }
+      }
+      expect(yield* placement(lab, domid)).toEqual({ pages: start.pages, pnodes: vnodes });
+      expect(yield* free).toBe(start.free);
+
+      yield* guest.check("kill -TERM $(pidof guest-pattern)");
+      const result = yield* guest.check(
+        "for i in $(seq 3000); do [ -e /tmp/status ] && break; sleep 0.2; done; cat /tmp/log /tmp/status",
+        { timeout: "10 minutes" },
+      );
+      console.log(
+        `${String(rounds)} rounds, ${String(moved)} pages moved, ${(moved / 256 / seconds).toFixed(0)} MiB/s, ` +
+          `longest call ${longest.toFixed(3)} s; in the guest: ${result.trim().replaceAll("\n", " ")}`,
+      );
+      expect(result).toMatch(/^ready\npasses [1-9]\d*, wrong words 0, falls 0, .*\n0\n$/);
+      expect(yield* guest.check("dmesg -r")).not.toMatch(/<[0-3]>|BUG|Oops|segfault/);
+
+      // Nothing of this is for a guest.
+      const misuse = yield* install(guest, "guest-misuse");
+      const other = (yield* lab.dom0.check(`xl domid ${defaultGuest}`)).trim();
+      const refused = yield* guest.check(`${misuse} 0 ${domid} ${other}`);
+      expect(refused).toBe("8 passed, 0 failed, 0 skipped\n");
+
+      // What xl refuses to save it leaves as it is, moved or not.
+      const save = yield* lab.dom0.run("xl save rehomed /tmp/saved", { timeout: "2 minutes" });
+      expect([save.status === 0, save.stderr.toString()]).toEqual([
+        false,
+        expect.stringContaining("Cannot save a guest with vNUMA configured"),
+      ]);
+      expect(yield* guest.check("echo here")).toBe("here\n");
+
+      // It is destroyed while its memory moves, and nothing of it is left.
+      yield* lab.dom0.check(
+        `(while ${rehome} ${domid} 0 1 && ${rehome} ${domid} 0 0; do :; done) >/tmp/moving 2>&1 & ` +
+          "for i in $(seq 600); do grep -q ^moved /tmp/moving && exit 0; sleep 0.1; done; exit 1",
+      );
+      yield* lab.dom0.check("xl destroy rehomed", { timeout: "5 minutes" });
+      yield* lab.dom0.check(
+        "for i in $(seq 600); do pidof rehome-vnode >/dev/null || exit 0; sleep 0.1; done; exit 1",
+      );
+      expect(yield* lab.dom0.check("cat /tmp/moving")).toMatch(/rehome-vnode: .*d\d+.*: /);
+      expect(yield* placement(lab, domid)).toEqual({ pages: [], pnodes: [] });
+      expect(yield* lab.dom0.check("xl list")).not.toMatch(/\(null\)|rehomed/);
+      // Xen keeps a few pages of its own for the next domain; a step that was lost would be 512.
+      for (const [pnode, pages] of pagesOf(yield* free).entries()) {
+        expect(Math.abs(pages - (empty[pnode] ?? 0))).toBeLessThan(64);
+      }
+    }),
+    minutes(20 + 8 * rounds),
+  );
+});
