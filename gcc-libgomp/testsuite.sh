@@ -117,11 +117,11 @@ head -c $((2 * (1024 - cpus))) /dev/zero | tr '\0' '\377' |
 	dd of="$page" bs=1 seek=$((1216 + 2 * cpus)) conv=notrunc status=none
 
 # The tests named in the file, in as many runs at once as there are CPUs; appends to
-# NAME.sum.  Threads don't spin for long: those of the other runs need the CPUs.
-run() { # name, library, file of names, VARIABLE=value...
-	name=$1 library=$2 names=$3
+# LABEL.sum.  Threads don't spin for long: those of the other runs need the CPUs.
+run() { # label, library, file of names, VARIABLE=value...
+	label=$1 library=$2 names=$3
 	shift 3
-	say "$(wc -l <"$names") files with the $name library"
+	say "$(wc -l <"$names") files: $label"
 	cp "$library/libgomp.so.1" "$work/build/.libs/libgomp.so.1"
 	shards=$(nproc)
 	for shard in $(seq "$shards"); do
@@ -133,7 +133,7 @@ run() { # name, library, file of names, VARIABLE=value...
 			--target_board unix "$part.exp=$mine") >"$work/log$shard" 2>&1 &
 	done
 	wait
-	cat "$work"/shard*/libgomp.sum >>"$work/$name.sum"
+	cat "$work"/shard*/libgomp.sum >>"$work/$label.sum"
 	grep -hq "^LD_LIBRARY_PATH=.*$work/build/.libs" "$work"/shard*/libgomp.log ||
 		{ tail -n 60 "$work"/log?; say "the tests ran with another library"; exit 1; } >&2
 	rm -rf "$work"/shard*
@@ -158,6 +158,7 @@ for name in patched patched-with-page; do
 	failures $name >"$work/failed"
 	echo "$part, $name: $passed passed, $(wc -l <"$work/failed") did not"
 	[ -s "$work/failed" ] || continue
+	sed 's/^/  fails: /' "$work/failed"
 	sed 's|:.*||; s| .*||; s|.*/||' "$work/failed" | sort -u >"$work/again"
 	stock=$("$here/build.sh" --stock | tail -n 1)
 	variable=VIRTFLEX_TOPOLOGY=/nonexistent

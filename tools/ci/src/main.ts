@@ -32,6 +32,11 @@ const stages: ReadonlyArray<Stage> = [
   { name: "tests", command: nx("test") },
 ];
 
+const gccTests: Stage = {
+  name: "GCC's own libgomp testsuite, C",
+  command: ["gcc-libgomp/testsuite.sh", "c"],
+};
+
 /**
  * Not among them: the kernel module's own tests, which take most of an hour (`npm run test:lab -- kernel/module`), and the
  * demonstration, which has not yet run to its end there (`npm run test:lab -- tools/lab/test-lab/demo`).
@@ -73,7 +78,7 @@ const run = (stage: Stage): Promise<Counts> =>
   });
 
 let total = none;
-for (const stage of process.argv.includes("--lab") ? [...stages, lab] : stages) {
+for (const stage of process.argv.includes("--lab") ? [...stages, gccTests, lab] : stages) {
   total = add(total, await run(stage));
 }
 console.log(`\n${format(total)}`);
