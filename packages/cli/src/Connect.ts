@@ -32,7 +32,8 @@ export const chooseHost = Effect.gen(function* () {
   });
 });
 
-const hostLayerOf = (choice: HostChoice) =>
+/** The host alone. */
+export const hostLayerOf = (choice: HostChoice) =>
   choice.kind === "embedded" ? EmbeddedClient.layer(choice.socket) : Live.layer;
 
 /** A host, and this process as a controller of changes. */

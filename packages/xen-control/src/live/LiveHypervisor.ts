@@ -128,15 +128,21 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
   const describe = Effect.fnUntraced(function* (domain: NativeDomain, on: NativeHost) {
     const id = DomainId.make(domain.id);
     const name = yield* key(id, "name", Result.succeed);
+    // One that the guest has not brought up yet, as it boots, is for it to use all the same.
+    const mayUse = yield* Effect.forEach(
+      domain.vcpus,
+      (vcpu) => key(id, NumaKeys.path.availability(vcpu.id), NumaKeys.parseAvailability),
+      { concurrency: "unbounded" },
+    );
     const info: DomainInfo = {
       domain: id,
       name: name ?? `domain-${domain.id}`,
       state: domain.dying ? "dying" : domain.paused ? "paused" : "running",
       memoryBytes: domain.heldBytes,
       limitBytes: domain.limitBytes,
-      vcpus: domain.vcpus.map((vcpu) => ({
+      vcpus: domain.vcpus.map((vcpu, index) => ({
         id: VcpuId.make(vcpu.id),
-        online: vcpu.online,
+        online: mayUse[index] ?? vcpu.online,
         affinity: vcpu.affinity.map((cpu) => PcpuId.make(cpu)),
       })),
       vnuma: yield* Effect.forEach(domain.vnodes, ({ sizeBytes, vcpus }, vnode) =>
