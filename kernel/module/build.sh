@@ -32,7 +32,7 @@ hash=$(
 		echo "$version${KDIR:+ $KDIR}"
 		sha256sum "$kdir/Module.symvers" | cut -d ' ' -f 1
 		cd "$here" && sha256sum ./*.c ./*.h Kbuild Makefile
-		cd "$abi" && sha256sum virtflex/topology_page.h
+		cd "$abi" && sha256sum virtflex/topology_page.h virtflex/reset_ioctl.h
 	} | sha256sum | cut -c 1-16
 )
 out=$cache/kmod-$hash

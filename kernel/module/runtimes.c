@@ -2,7 +2,7 @@
 /*
  * Programs that follow the topology, and /proc/virtflex/topology, by which
  * they do: read for text, mmap for the page, poll for POLLPRI on a new
- * generation, write to acknowledge one.
+ * generation, write to acknowledge one, ioctl to move memory (reset.c).
  *
  * A process that has the file open is a runtime, once, however many times it
  * has it open. It is one no more when it closes its last, or dies: a child
@@ -236,6 +236,11 @@ static int vf_mmap(struct file *file, struct vm_area_struct *vma)
 	return vf_topology_mmap(vma);
 }
 
+static long vf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return vf_reset_ioctl(cmd, arg);
+}
+
 static const struct proc_ops vf_ops = {
 	.proc_open = vf_open,
 	.proc_read = seq_read,
@@ -243,6 +248,7 @@ static const struct proc_ops vf_ops = {
 	.proc_write = vf_write,
 	.proc_poll = vf_poll,
 	.proc_mmap = vf_mmap,
+	.proc_ioctl = vf_ioctl,
 	.proc_release = vf_close,
 };
 

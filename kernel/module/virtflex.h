@@ -184,6 +184,11 @@ void vf_runtimes_notify(void);
 void vf_runtimes_count(unsigned int *adapted, unsigned int *known);
 
 /*
+ * Placement reset, reset.c; callable from any process
+ */
+long vf_reset_ioctl(unsigned int cmd, unsigned long arg);
+
+/*
  * xenstore, store.c
  */
 struct vf_wish {
