@@ -17,11 +17,16 @@ export const faults = [
   "program killed",
   "program stopped",
   "program forks",
+  "program without the runtime",
   "module unloaded",
   "pnode filled by another guest",
+  "host out of memory",
   "xenstored updated live",
 ] as const;
 export type Fault = (typeof faults)[number];
+
+/** Those that take the memory which an expansion wants. */
+const fills: ReadonlySet<Fault> = new Set(["pnode filled by another guest", "host out of memory"]);
 
 /** What a run of the driver does; all of it follows from its seed. @since 0.1.0 */
 export interface Scenario {
@@ -59,8 +64,7 @@ const generator = (seed: number) => {
 export const scenarioOf = (seed: number): Scenario => {
   const next = generator(seed);
   const fault = faults[next(faults.length)] ?? "none";
-  const op =
-    fault === "pnode filled by another guest" ? "expand" : next(2) === 0 ? "shrink" : "expand";
+  const op = fills.has(fault) ? "expand" : next(2) === 0 ? "shrink" : "expand";
   return { seed, op, fault, step: 1 + next(op === "shrink" ? 3 : 6) };
 };
 
@@ -108,6 +112,13 @@ export const prepare = Effect.fn("Faults.prepare")(function* (lab: Lab, name: st
 
 export type Prepared = Effect.Success<ReturnType<typeof prepare>>;
 
+/** Shell, in dom0: a domain that never runs takes what `free` prints, in MiB, less what its own upkeep needs. */
+const fill = (step: number, free: string, upkeep: number, cpus: string) => `${awaitStep(step)}
+memory=$(($(${free}) - ${String(upkeep)}))
+printf 'name="filler"\\ntype="pvh"\\nkernel="/run/virtflex-lab/vmlinux"\\nmemory=%d\\nmaxmem=%d\\nvcpus=1\\ncpus="${cpus}"\\n' $memory $memory >/run/filler.cfg
+xl create -p /run/filler.cfg >/run/filler.log 2>&1
+wait $change; status=$?; xl destroy filler 2>/dev/null; exit $status`;
+
 /** Shell, in dom0, that does the harm. */
 const harmOf = ({ fault, step }: Scenario, name: string): string => {
   switch (fault) {
@@ -118,12 +129,9 @@ const harmOf = ({ fault, step }: Scenario, name: string): string => {
     case "guest destroyed":
       return `${awaitStep(step)}; xl destroy ${name}`;
     case "pnode filled by another guest":
-      // All that is free on pnode 2, less 16 MiB, for a domain that never runs.
-      return `${awaitStep(step)}
-free=$(xl info -n | sed -n 's/^ *2: *[0-9]* *\\([0-9]*\\) .*/\\1/p')
-printf 'name="filler"\\ntype="pvh"\\nkernel="/run/virtflex-lab/vmlinux"\\nmemory=%d\\nmaxmem=%d\\nvcpus=1\\ncpus="4-5"\\n' $((free - 24)) $((free - 24)) >/run/filler.cfg
-xl create -p /run/filler.cfg >/run/filler.log 2>&1
-wait $change; status=$?; xl destroy filler 2>/dev/null; exit $status`;
+      return fill(step, "xl info -n | sed -n 's/^ *2: *[0-9]* *\\([0-9]*\\) .*/\\1/p'", 24, "4-5");
+    case "host out of memory":
+      return fill(step, "xl info free_memory", 64, "all");
     case "xenstored updated live":
       return `${awaitStep(step)}; xenstore-control live-update /usr/sbin/oxenstored >/run/live-update.log 2>&1`;
     default:
@@ -140,6 +148,8 @@ const inside = (fault: Fault, pid: number): string | undefined => {
       return `(sleep 2; kill -9 ${String(pid)}) >/dev/null 2>&1 &`;
     case "program forks":
       return `for i in 1 2 3 4 5 6; do LD_LIBRARY_PATH=/opt/virtflex/lib OMP_WAIT_POLICY=passive setsid /opt/virtflex/bin/cg --class S >/dev/null 2>&1 </dev/null & sleep 0.5; done`;
+    case "program without the runtime":
+      return "setsid /opt/virtflex/bin/cg --class S >/dev/null 2>&1 </dev/null &";
     case "module unloaded":
       return `(until grep -qE '^state (evacuating|resizing|settling)' /proc/virtflex/status; do sleep 0.1; done; rmmod virtflex) >/dev/null 2>&1 &`;
     default:
