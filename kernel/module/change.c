@@ -396,15 +396,19 @@ enum vf_code vf_change(const struct vf_wishes *wishes)
  * vf_change_give_back() - everything back, for a module that goes
  *
  * What Xen has no memory for is left to the stock balloon driver.
+ *
+ * Return: whether there was anything to give.
  */
-void vf_change_give_back(void)
+bool vf_change_give_back(void)
 {
 	DECLARE_BITMAP(cpus, VIRTFLEX_MAX_CPUS) = { 0 };
 	unsigned long pages = 0;
 	struct vf_node *node;
+	bool any = false;
 
 	vf_request_undoing(true);
 	for_each_vf_node(node) {
+		any |= vf_balloon_pages(node) || node->state != VF_NODE_ONLINE;
 		vf_balloon_in(node, vf_balloon_pages(node));
 		pages += vf_balloon_hand_over(node);
 		if (node->state != VF_NODE_ONLINE)
@@ -420,4 +424,5 @@ void vf_change_give_back(void)
 	if (pages)
 		pr_warn("Xen has no memory for %lu KiB; the stock balloon driver goes on asking\n",
 			pages * VF_KIB_PER_PAGE);
+	return any;
 }

@@ -251,6 +251,11 @@ static void vf_serve(void)
 	clear_bit(VF_EVENT_OOM, &vf_events);
 
 	code = vf_change(&vf_wishes);
+	if (code && kthread_should_stop() && vf_change_give_back()) {
+		/* Not as before, and nobody is there to be asked for that. */
+		vf_store_hello(false);
+		code = VF_RESTORE;
+	}
 	vf_time_note(VF_TIME_ENDED);
 
 	pr_info("request %llu %s: %s after %lld ms%s%s\n", request->id, vf_op_name(request->op),

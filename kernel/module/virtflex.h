@@ -220,7 +220,7 @@ void vf_store_answer(u64 id, const char *state, const char *code);
  * From what the nodes are to what the host wants them to be, change.c
  */
 enum vf_code vf_change(const struct vf_wishes *wishes);
-void vf_change_give_back(void);
+bool vf_change_give_back(void);
 
 /*
  * Requests, request.c; all but vf_request_event() and vf_request_show() are

@@ -20,7 +20,7 @@ import {
   GuestSilent,
   TargetMissed,
 } from "./ChangeError.ts";
-import { parseOptional, readKey } from "./StoreKeys.ts";
+import { isAware, parseOptional, readKey } from "./StoreKeys.ts";
 
 const { at, path } = NumaKeys;
 
@@ -240,7 +240,7 @@ const settle = Effect.fnUntraced(function* (
 
 /**
  * Takes a request back, however far it came, given its inverse. A guest that failed or cancelled
- * it is by contract as it was before; only one that had done it has to be asked
+ * it is by contract as it was before; one that had done it, or failed with `restore`, has to be asked
  * for the inverse.
  */
 export const takeBack = Effect.fn("Request.takeBack")(function* (
@@ -251,7 +251,8 @@ export const takeBack = Effect.fn("Request.takeBack")(function* (
   const { domain } = inverse;
   const store = yield* XenStore;
   const status = completed ? undefined : yield* settle(inverse, graceMs, onStatus);
-  if (completed || status?.state === "done") {
+  const strayed = status?.code === "restore";
+  if (completed || status?.state === "done" || (strayed && (yield* isAware(domain)))) {
     return yield* ask(inverse, deadlineMs, onStatus).pipe(
       Effect.timeoutOrElse({
         duration: Duration.millis(deadlineMs),
@@ -262,7 +263,7 @@ export const takeBack = Effect.fn("Request.takeBack")(function* (
   yield* store.transaction((transaction) => writeVnodes(transaction, inverse));
   if (status === undefined || status.state === "cancelled") return;
   if (status.state !== "failed") return yield* new GuestSilent({ domain, request: status.id });
-  if (status.code === "restore") {
+  if (strayed) {
     return yield* new GuestRefused({ domain, request: status.id, reason: status.code });
   }
 }, namingTheGone);

@@ -131,6 +131,37 @@ test("a guest that refuses: everything is as before", () =>
     }),
   ));
 
+/** A guest that does half of the first request and can't go back. */
+const strays = ({ request, say, comply }: Scripted) =>
+  request.id === 1
+    ? Effect.andThen(comply, say({ id: request.id, state: "failed", code: "restore" }))
+    : Effect.andThen(comply, say({ id: request.id, state: "done" }));
+
+test("a guest that could not go back is asked for the state before", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(strays);
+      const failed = yield* unchanged(failureOf(apply(shrinkPlan, silently)));
+      expect(failed.message).toContain("restore");
+    }),
+  ));
+
+test("a guest that could not go back, and no longer listens: what is left is said", () =>
+  run(
+    Effect.gen(function* () {
+      const store = yield* XenStore;
+      const feature = NumaKeys.at(domain, NumaKeys.path.feature);
+      yield* runGuest((scripted) =>
+        scripted.request.id === 1
+          ? Effect.andThen(Effect.orDie(store.write(feature, "0")), strays(scripted))
+          : strays(scripted),
+      );
+      const failed = yield* failureOf(apply(shrinkPlan, silently));
+      expect(failed.rollback.left).toMatchObject([{ index: 0, error: { reason: "restore" } }]);
+      expect(failed.rolledBack).toBe(false);
+    }),
+  ));
+
 test("a later step fails: what the guest had done is asked back", () =>
   run(
     Effect.gen(function* () {
