@@ -251,7 +251,7 @@ export const takeBack = Effect.fn("Request.takeBack")(function* (
   const { domain } = inverse;
   const store = yield* XenStore;
   const status = completed ? undefined : yield* settle(inverse, graceMs, onStatus);
-  const strayed = status?.code === "restore";
+  const strayed = status?.state === "failed" && status.code === "restore";
   if (completed || status?.state === "done" || (strayed && (yield* isAware(domain)))) {
     return yield* ask(inverse, deadlineMs, onStatus).pipe(
       Effect.timeoutOrElse({
@@ -264,6 +264,6 @@ export const takeBack = Effect.fn("Request.takeBack")(function* (
   if (status === undefined || status.state === "cancelled") return;
   if (status.state !== "failed") return yield* new GuestSilent({ domain, request: status.id });
   if (strayed) {
-    return yield* new GuestRefused({ domain, request: status.id, reason: status.code });
+    return yield* new GuestRefused({ domain, request: status.id, reason: "restore" });
   }
 }, namingTheGone);
