@@ -23,6 +23,7 @@ bool meter_init(struct meter *meter, const struct meter_options *options)
 	meter->line_shift = log2_of(options->line_size);
 	meter->sample_bits = log2_of(options->sample);
 	memory_map_init(&meter->map, options);
+	guests_init(&meter->guests, options->chosen_only);
 	for (unsigned int i = 0; i < options->vcpus; i++) {
 		/* A sample of the lines sees a cache that is smaller alike. */
 		if (!cache_init(&meter->vcpu[i].cache, options->cache_size / options->sample,
@@ -106,8 +107,13 @@ static void print_row(const struct meter *meter, FILE *out, const char *name,
 
 void meter_print(struct meter *meter, FILE *out)
 {
-	fprintf(out, "{\"on\":%s,\"sample\":%u,\"line\":%u,\"vcpus\":[",
+	fprintf(out, "{\"on\":%s,\"sample\":%u,\"line\":%u,\"chosen\":",
 		meter->on ? "true" : "false", meter->options.sample, meter->options.line_size);
+	if (meter->options.chosen_only)
+		fprintf(out, "%u", meter->guests.count);
+	else
+		fputs("null", out);
+	fputs(",\"vcpus\":[", out);
 	for (unsigned int i = 0; i < meter->options.vcpus; i++) {
 		const struct counts *now = &meter->vcpu[i].now, *base = &meter->vcpu[i].base;
 

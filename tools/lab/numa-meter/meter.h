@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "cache.h"
+#include "guests.h"
 #include "memory_map.h"
 #include "options.h"
 
@@ -44,6 +45,7 @@ struct meter_vcpu {
 struct meter {
 	struct meter_options options;
 	struct memory_map map;
+	struct guests guests;
 	unsigned int line_shift, sample_bits;
 	volatile bool on;
 	volatile uint32_t epoch; /* raised to empty the filters */

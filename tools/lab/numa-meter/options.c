@@ -130,6 +130,10 @@ static const char *set(struct meter_options *o, const char *name, const char *va
 	if (!strcmp(name, "code"))
 		return parse_code(value, &o->code_low, &o->code_high) ?
 			       NULL : "user, all, or LOW-HIGH in hexadecimal";
+	if (!strcmp(name, "guest")) {
+		o->chosen_only = !strcmp(value, "chosen");
+		return o->chosen_only || !strcmp(value, "all") ? NULL : "all or chosen";
+	}
 	if (!strcmp(name, "start")) {
 		o->start = !strcmp(value, "on");
 		return o->start || !strcmp(value, "off") ? NULL : "on or off";

@@ -27,6 +27,8 @@ struct meter_options {
 	unsigned int sample;
 	/* code=user|all|LO-HI  the instructions looked at, by virtual address */
 	uint64_t code_low, code_high;
+	/* guest=all|chosen  of a Xen host's guests: all and dom0, or those that are chosen */
+	bool chosen_only;
 	/* start=on|off  whether it counts from the start */
 	bool start;
 };

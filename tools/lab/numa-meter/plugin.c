@@ -9,7 +9,8 @@
  *
  *     0f 1f 84 00 CMD 00 4d 4e     nopl 0x4e4d00CMD(%rax,%rax,1)
  *
- * where CMD 1 is reset and on, 2 is off.
+ * where CMD 1 is reset and on, 2 is off, and 3 chooses the guest whose vCPU
+ * executes it, as far as that vCPU goes: a process does it on each of them.
  */
 #include "control.h"
 
@@ -22,6 +23,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 #define SWITCH_SIZE 8
 #define SWITCH_ON 1
 #define SWITCH_OFF 2
+#define SWITCH_CHOOSE 3
 
 static struct meter meter;
 
@@ -32,7 +34,8 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t ad
 	struct qemu_plugin_hwaddr *physical;
 
 	(void)data;
-	if (!meter.on || vcpu >= meter.options.vcpus || !meter_sampled(&meter, address) ||
+	if (!meter.on || vcpu >= meter.options.vcpus ||
+	    !guests_counted(&meter.guests, vcpu) || !meter_sampled(&meter, address) ||
 	    meter_filtered(&meter, vcpu, kind, address))
 		return;
 	physical = qemu_plugin_get_hwaddr(info, address);
@@ -46,13 +49,73 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t ad
 
 static void on_switch(unsigned int vcpu, void *data)
 {
-	(void)vcpu;
-	if ((uintptr_t)data == SWITCH_ON) {
+	switch ((uintptr_t)data) {
+	case SWITCH_ON:
 		meter_command(&meter, COMMAND_RESET);
 		meter_command(&meter, COMMAND_ON);
-	} else {
+		break;
+	case SWITCH_OFF:
 		meter_command(&meter, COMMAND_OFF);
+		break;
+	case SWITCH_CHOOSE:
+		if (vcpu < METER_MAX_VCPUS && !guests_choose(&meter.guests, vcpu))
+			fprintf(stderr, "numa-meter: more than %u vCPUs are chosen\n",
+				GUESTS_MAX_CHOSEN);
+		break;
 	}
+}
+
+static void on_next_guest(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+			  void *data)
+{
+	(void)info;
+	(void)data;
+	if (vcpu < METER_MAX_VCPUS)
+		guests_next(&meter.guests, vcpu, address);
+}
+
+static void on_vmrun(unsigned int vcpu, void *data)
+{
+	(void)data;
+	if (vcpu < METER_MAX_VCPUS)
+		guests_enter(&meter.guests, vcpu);
+}
+
+static void on_stgi(unsigned int vcpu, void *data)
+{
+	(void)data;
+	if (vcpu < METER_MAX_VCPUS)
+		guests_leave(&meter.guests, vcpu);
+}
+
+static bool is_code(const struct qemu_plugin_insn *insn, const char *code, size_t size)
+{
+	return qemu_plugin_insn_size(insn) >= size &&
+	       !memcmp(qemu_plugin_insn_data(insn), code, size);
+}
+
+/* Xen on its way into a guest: mov VCPU_svm_vmcb_pa(%rbx),%rax; pop %rbx; pop %r11. */
+static bool loads_next_guest(struct qemu_plugin_tb *block, size_t i)
+{
+	return i + 2 < qemu_plugin_tb_n_insns(block) &&
+	       is_code(qemu_plugin_tb_get_insn(block, i), "\x48\x8b\x83", 3) &&
+	       is_code(qemu_plugin_tb_get_insn(block, i + 1), "\x5b", 1) &&
+	       is_code(qemu_plugin_tb_get_insn(block, i + 2), "\x41\x5b", 2);
+}
+
+static void watch_guests(struct qemu_plugin_tb *block, size_t i)
+{
+	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(block, i);
+
+	if (loads_next_guest(block, i))
+		qemu_plugin_register_vcpu_mem_cb(insn, on_next_guest, QEMU_PLUGIN_CB_NO_REGS,
+						 QEMU_PLUGIN_MEM_R, NULL);
+	else if (is_code(insn, "\x0f\x01\xd8", 3))
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, QEMU_PLUGIN_CB_NO_REGS,
+						       NULL);
+	else if (is_code(insn, "\x0f\x01\xdc", 3))
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_stgi, QEMU_PLUGIN_CB_NO_REGS,
+						       NULL);
 }
 
 /* The switch's command, or 0 for any other instruction. */
@@ -63,7 +126,7 @@ static unsigned int switch_command(struct qemu_plugin_insn *insn)
 	if (qemu_plugin_insn_size(insn) != SWITCH_SIZE || memcmp(code, "\x0f\x1f\x84\x00", 4) ||
 	    memcmp(code + 5, "\x00\x4d\x4e", 3))
 		return 0;
-	return code[4] == SWITCH_ON || code[4] == SWITCH_OFF ? code[4] : 0;
+	return code[4] >= SWITCH_ON && code[4] <= SWITCH_CHOOSE ? code[4] : 0;
 }
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
@@ -79,6 +142,8 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_switch,
 							       QEMU_PLUGIN_CB_NO_REGS,
 							       (void *)(uintptr_t)command);
+		if (meter.options.chosen_only)
+			watch_guests(block, i);
 		if (qemu_plugin_insn_vaddr(insn) - low < high - low)
 			qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
 							 QEMU_PLUGIN_MEM_RW, NULL);

@@ -25,6 +25,7 @@ const reading: Reading = {
   on: true,
   sample: 4,
   line: 64,
+  chosen: null,
   vcpus: [vcpu(0, [5, 3, 0]), vcpu(0, [1, 0, 0]), vcpu(1, [0, 7, 9])],
 };
 
@@ -77,10 +78,10 @@ describe("a reading", () => {
 describe("the meter's options", () => {
   test("are passed on with the machine's nodes", () => {
     const shape = Effect.runSync(make({ nodes: 2, cpus: 6, memory: "4G" }));
-    const options = Effect.runSync(parseOptions("sample=16,code=60000000-61000000"));
+    const options = Effect.runSync(parseOptions("sample=16,code=60000000-61000000,guest=chosen"));
     expect(qemuArguments("/a,b", shape, "/state", options)).toEqual([
       "-plugin",
-      "file=/a,,b/numa-meter.so,memory=2048M:2048M,cpus=0:0:0:1:1:1,socket=/state/meter.sock,sample=16,code=60000000-61000000",
+      "file=/a,,b/numa-meter.so,memory=2048M:2048M,cpus=0:0:0:1:1:1,socket=/state/meter.sock,sample=16,code=60000000-61000000,guest=chosen",
     ]);
     expect(Effect.runSync(parseOptions(""))).toEqual([]);
   });

@@ -54,6 +54,7 @@ static void test_options(void)
 		{ GOOD " code=12", "code=12:" },
 		{ GOOD " code=20-10", "code=20-10:" },
 		{ GOOD " start=maybe", "start=maybe:" },
+		{ GOOD " guest=web", "guest=web:" },
 		{ GOOD " cache=1K ways=16 sample=16", "cache:" },
 		{ GOOD " wings=2", "no such option" },
 		{ GOOD " averyveryverylongname=2", "name=value" },
@@ -149,7 +150,7 @@ static void test_counts(void)
 	fclose(out);
 	CHECK(meter.on);
 	CHECK(!strcmp(text,
-		      "{\"on\":true,\"sample\":1,\"line\":64,\"vcpus\":["
+		      "{\"on\":true,\"sample\":1,\"line\":64,\"chosen\":null,\"vcpus\":["
 		      "{\"node\":0,\"loads\":[0,1,0],\"stores\":[0,1,0],\"loadMisses\":[0,1,0],"
 		      "\"storeMisses\":[0,0,0],\"io\":0,\"unresolved\":0},"
 		      "{\"node\":0,\"loads\":[0,0,0],\"stores\":[0,0,0],\"loadMisses\":[0,0,0],"
@@ -184,6 +185,49 @@ static void test_counts(void)
 	meter_free(&meter);
 }
 
+static void test_guests(void)
+{
+	static struct guests guests;
+
+	/* Unless one is to be chosen, all count: dom0 too. */
+	guests_init(&guests, false);
+	guests_next(&guests, 1, 0x1000);
+	CHECK(guests_counted(&guests, 1));
+	guests_enter(&guests, 1);
+	CHECK(guests_counted(&guests, 1));
+	guests_leave(&guests, 1);
+	CHECK(guests_counted(&guests, 1));
+
+	guests_init(&guests, true);
+	CHECK(!guests_counted(&guests, 1));
+	/* Nobody is chosen outside a guest. */
+	CHECK(guests_choose(&guests, 1) && !guests.count);
+	guests_next(&guests, 1, 0x1000);
+	guests_enter(&guests, 1);
+	CHECK(!guests_counted(&guests, 1));
+	CHECK(guests_choose(&guests, 1));
+	CHECK(guests_choose(&guests, 1) && guests.count == 1);
+	CHECK(guests_counted(&guests, 1));
+	guests_leave(&guests, 1);
+	CHECK(!guests_counted(&guests, 1));
+	/* It is followed to another CPU; the next on this one is another's. */
+	guests_next(&guests, 2, 0x1000);
+	guests_enter(&guests, 2);
+	CHECK(guests_counted(&guests, 2));
+	guests_next(&guests, 1, 0x2000);
+	guests_enter(&guests, 1);
+	CHECK(!guests_counted(&guests, 1));
+	for (uint64_t vcpu = 1; guests.count < GUESTS_MAX_CHOSEN; vcpu++) {
+		guests_next(&guests, 3, vcpu);
+		guests_enter(&guests, 3);
+		CHECK(guests_choose(&guests, 3));
+	}
+	guests_next(&guests, 3, UINT64_MAX);
+	guests_enter(&guests, 3);
+	CHECK(!guests_choose(&guests, 3));
+	CHECK(!guests_counted(&guests, 3));
+}
+
 static void test_socket(void)
 {
 	static struct meter meter;
@@ -215,7 +259,7 @@ static void test_socket(void)
 int main(void)
 {
 	void (*const tests[])(void) = { test_options, test_cache, test_map, test_counts,
-					test_socket };
+					test_guests, test_socket };
 	int failed = 0;
 	const int count = (int)(sizeof(tests) / sizeof(*tests));
 

@@ -19,12 +19,12 @@ export const socketOf = (state: string): string => join(state, "meter.sock");
 export const parseOptions = Effect.fn("Plugin.parseOptions")(function* (text: string) {
   const options = text.split(",").filter((option) => option !== "");
   const bad = options.find(
-    (option) => !/^(cache|ways|line|sample|code|start)=[0-9A-Za-z-]+$/.test(option),
+    (option) => !/^(cache|ways|line|sample|code|guest|start)=[0-9A-Za-z-]+$/.test(option),
   );
   if (bad !== undefined) {
     return yield* new InvalidOption({
       option: "--meter-options",
-      message: `--meter-options: "${bad}" is none of cache=, ways=, line=, sample=, code=, start=`,
+      message: `--meter-options: "${bad}" is none of cache=, ways=, line=, sample=, code=, guest=, start=`,
     });
   }
   return options;

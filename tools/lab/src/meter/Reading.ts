@@ -23,6 +23,8 @@ export const Reading = Schema.Struct({
   sample: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
   /** Bytes of a cache line. */
   line: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)),
+  /** vCPUs of chosen guests, which alone are counted; null: all guests and dom0 are. */
+  chosen: Schema.NullOr(Counter),
   vcpus: Schema.Array(
     Schema.Struct({
       node: Counter,

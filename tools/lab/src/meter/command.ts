@@ -3,6 +3,8 @@ import { writeFileSync } from "node:fs";
 import { Console, Effect, Option } from "effect";
 import { Argument, Command, Flag } from "effect/cli";
 import * as Lab from "../Lab.ts";
+import { InvalidOption } from "../LabError.ts";
+import { choose } from "./Choice.ts";
 import { ask } from "./Meter.ts";
 import { modelledNs } from "./ModelledTime.ts";
 import { accesses, svg, terminal } from "./Picture.ts";
@@ -11,7 +13,7 @@ import { misses, remoteShare } from "./Reading.ts";
 
 const title = "Cache misses by node of the CPU and node of the memory";
 
-/** `lab meter read|reset|on|off`, for a lab that `up --meter` started. @since 0.1.0 */
+/** `lab meter read|reset|on|off|choose`, for a lab that `up --meter` started. @since 0.1.0 */
 export const meterCommand = Command.make(
   "meter",
   {
@@ -24,17 +26,33 @@ export const meterCommand = Command.make(
       Flag.withDescription("Write the picture to this file as well"),
       Flag.optional,
     ),
-    action: Argument.Literals("action", ["read", "reset", "on", "off"]).pipe(
+    domain: Flag.String("domain").pipe(
+      Flag.withDescription("Which guest to choose"),
+      Flag.withDefault(Lab.defaultGuest),
+    ),
+    action: Argument.Literals("action", ["read", "reset", "on", "off", "choose"]).pipe(
       Argument.withDescription(
-        "read: what was counted since the last reset; reset: count from zero; on, off: go on counting, or not",
+        "read: what was counted since the last reset; reset: count from zero; on, off: go on counting, or not; choose: count this guest, where the meter has guest=chosen",
       ),
     ),
   },
-  ({ name, json, svg: file, action }) =>
+  ({ name, json, svg: file, domain, action }) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const { status } = yield* Lab.attach(name);
-        const reading = yield* ask(socketOf(status.state), action);
+        const lab = yield* Lab.attach(name);
+        const { status } = lab;
+        const socket = socketOf(status.state);
+        if (action === "choose") {
+          if ((yield* ask(socket, "read")).chosen === null) {
+            return yield* new InvalidOption({
+              option: "choose",
+              message:
+                "choose: this lab's meter counts all guests: up --meter-options guest=chosen",
+            });
+          }
+          yield* choose(yield* lab.guest(domain));
+        }
+        const reading = yield* ask(socket, action === "choose" ? "read" : action);
         const matrix = misses(reading);
         const modelled = modelledNs(reading, status.shape.distances);
         if (Option.isSome(file)) writeFileSync(file.value, svg(title, matrix));
