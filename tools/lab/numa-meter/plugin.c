@@ -103,13 +103,14 @@ static bool loads_next_guest(struct qemu_plugin_tb *block, size_t i)
 	       is_code(qemu_plugin_tb_get_insn(block, i + 2), "\x41\x5b", 2);
 }
 
+/* RW for what only loads: QEMU 7.2 never calls who asks for loads alone. */
 static void watch_guests(struct qemu_plugin_tb *block, size_t i)
 {
 	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(block, i);
 
 	if (loads_next_guest(block, i))
 		qemu_plugin_register_vcpu_mem_cb(insn, on_next_guest, QEMU_PLUGIN_CB_NO_REGS,
-						 QEMU_PLUGIN_MEM_R, NULL);
+						 QEMU_PLUGIN_MEM_RW, NULL);
 	else if (is_code(insn, "\x0f\x01\xd8", 3))
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_vmrun, QEMU_PLUGIN_CB_NO_REGS,
 						       NULL);

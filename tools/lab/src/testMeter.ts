@@ -1,22 +1,15 @@
 /**
  * `npm run lab:meter [-- plain|xen]`: checks the NUMA meter against known truth. A program on a CPU of each node walks memory of
- * each node, on plain Linux and in the lab's PVH guest; its misses must be in the cell of the two nodes, and as many as it has lines.
+ * each node, on plain Linux and in the lab's PVH guest; its misses must be in the cell of the two nodes, and as many as it has lines. In the
+ * guest, nothing else may be counted.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { NodeRuntime } from "@effect/platform-node";
 import { Effect } from "effect";
-import * as Lab from "./Lab.ts";
 import { InvalidOption, type LabError } from "./LabError.ts";
-import { choose } from "./meter/Choice.ts";
 import { type Walked, walkerOnly, walkPairs } from "./meter/KnownTruth.ts";
-import { ask } from "./meter/Meter.ts";
 import * as PlainLinux from "./meter/PlainLinux.ts";
-import { socketOf } from "./meter/Plugin.ts";
-import { type Matrix, misses } from "./meter/Reading.ts";
+import * as PvhGuest from "./meter/PvhGuest.ts";
 import * as Shape from "./Shape.ts";
-import * as Stage from "./Stage.ts";
-import { meterStage } from "./stages.ts";
 
 const say = (line: string) => Effect.sync(() => console.log(`lab: ${line}`));
 
@@ -41,17 +34,6 @@ const table = (where: string, walked: ReadonlyArray<Walked>) =>
     return { passed: walked.length - failed, failed };
   });
 
-const all = (matrix: Matrix) => matrix.flat().reduce((sum, count) => sum + count, 0);
-
-/** Beside the guest that is counted. */
-const otherGuest = `name = "other"
-memory = 256
-maxmem = 256
-vcpus = 1
-cpus = ["0"]
-vnuma = [ ["pnode=0", "size=256", "vcpus=0", "vdistances=10"] ]
-`;
-
 const plain = Effect.scoped(
   Effect.gen(function* () {
     const shape = yield* Shape.make({ nodes: 4, cpus: 4, memory: "2560M" });
@@ -65,46 +47,12 @@ const plain = Effect.scoped(
 
 const xen = Effect.scoped(
   Effect.gen(function* () {
-    const shape = yield* Shape.make({});
-    const built = yield* Stage.ensure({ meter: meterStage }, () => Effect.void);
-    const lab = yield* Lab.up({
-      name: `meter-${String(process.pid)}`,
-      shape,
-      flavour: { xen: "release" },
-      accelerator: "auto",
-      meter: [...walkerOnly, "guest=chosen"],
-      report: say,
-    });
-    yield* Lab.startGuest(lab, say);
-    const guest = yield* lab.guest();
-    const walker = readFileSync(join(built.meter, "walk"));
-    yield* guest.push(walker, "/root/walk", "755");
-    const cpusPerVnode = shape.cpus / shape.nodes;
-    const socket = socketOf(lab.status.state);
-    const counted = (host: Lab.Host) =>
-      Effect.gen(function* () {
-        yield* host.check(`/root/walk 0 0 ${String(size.mib)} 1`);
-        return all(misses(yield* ask(socket, "read")));
-      });
-    const before = yield* counted(guest);
-    yield* choose(guest);
-    yield* lab.createGuest(otherGuest);
-    const other = yield* lab.guest("other");
-    for (const host of [other, lab.dom0]) {
-      yield* host.push(walker, "/root/walk", "755");
-    }
-    const others = (yield* counted(other)) + (yield* counted(lab.dom0));
-    const apart = before === 0 && others === 0;
-    yield* say(
-      `counted before the guest was chosen: ${String(before)}, of another guest and dom0 after it: ${String(others)}` +
-        (apart ? "" : ": NOT SO"),
-    );
-    const walked = yield* walkPairs(shape.nodes, socket, size, (from, to) =>
-      guest.check(
-        `/root/walk ${[from * cpusPerVnode, to, size.mib, size.passes].map(String).join(" ")}`,
-      ),
-    );
+    const { others, walked } = yield* PvhGuest.check(size, say);
     const { passed, failed } = yield* table("PVH guest", walked);
+    const apart = others === 0;
+    yield* say(
+      `counted in this guest before it was chosen, in another and in dom0: ${String(others)}${apart ? "" : ": NOT SO"}`,
+    );
     return { passed: passed + (apart ? 1 : 0), failed: failed + (apart ? 0 : 1) };
   }),
 );

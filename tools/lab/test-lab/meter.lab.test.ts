@@ -1,11 +1,11 @@
 /**
- * The NUMA meter against known truth on plain Linux, a machine of its own: `npm run lab:meter` does the same, longer, and in the PVH
- * guest on Xen as well.
+ * The NUMA meter against known truth, on machines of its own: plain Linux, and a PVH guest on Xen. `npm run lab:meter` does the same, longer.
  */
 import { expect, it } from "@jest/globals";
 import { Effect } from "effect";
 import { walkerOnly, walkPairs } from "../src/meter/KnownTruth.ts";
 import * as PlainLinux from "../src/meter/PlainLinux.ts";
+import * as PvhGuest from "../src/meter/PvhGuest.ts";
 import * as Shape from "../src/Shape.ts";
 
 const size = { mib: 4, passes: 2 };
@@ -22,3 +22,12 @@ it("the meter counts the misses of each pair of nodes in its cell", async () => 
   expect(walked).toHaveLength(16);
   expect(walked.filter(({ good }) => !good)).toEqual([]);
 }, 300_000);
+
+it("in a PVH guest on Xen, too, and there nothing but the chosen guest", async () => {
+  const { others, walked } = await Effect.runPromise(
+    Effect.scoped(PvhGuest.check(size, () => Effect.void)),
+  );
+  expect(walked).toHaveLength(16);
+  expect(walked.filter(({ good }) => !good)).toEqual([]);
+  expect(others).toBe(0);
+}, 900_000);

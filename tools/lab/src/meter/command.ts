@@ -3,7 +3,6 @@ import { writeFileSync } from "node:fs";
 import { Console, Effect, Option } from "effect";
 import { Argument, Command, Flag } from "effect/cli";
 import * as Lab from "../Lab.ts";
-import { InvalidOption } from "../LabError.ts";
 import { choose } from "./Choice.ts";
 import { ask } from "./Meter.ts";
 import { modelledNs } from "./ModelledTime.ts";
@@ -43,14 +42,7 @@ export const meterCommand = Command.make(
         const { status } = lab;
         const socket = socketOf(status.state);
         if (action === "choose") {
-          if ((yield* ask(socket, "read")).chosen === null) {
-            return yield* new InvalidOption({
-              option: "choose",
-              message:
-                "choose: this lab's meter counts all guests: up --meter-options guest=chosen",
-            });
-          }
-          yield* choose(yield* lab.guest(domain));
+          yield* choose(socket, yield* lab.guest(domain));
         }
         const reading = yield* ask(socket, action === "choose" ? "read" : action);
         const matrix = misses(reading);
