@@ -13,7 +13,7 @@
  * `--svg FILE` writes the picture, `--only NAME` runs one of the programs.
  */
 import { writeFileSync } from "node:fs";
-import { GuestConfig, Lab, Shape } from "@virtflex/lab";
+import { Lab, Shape, Subject } from "@virtflex/lab";
 import { Effect } from "effect";
 import { chart } from "./locality/Chart.ts";
 import { type App, apps, install, programsOnly } from "./locality/Programs.ts";
@@ -26,10 +26,10 @@ type Moment = (typeof moments)[number];
 type Who = "fresh start" | (typeof variants)[number];
 
 /** Accesses of the program that are counted. */
-const counted = 10e6;
+const counted = 20e6;
 
 /** Accesses between a change, or the start, and what is counted; and those that AutoNUMA gets. */
-const toSettle = 10e6;
+const toSettle = 5e6;
 const toBalance = 40e6;
 
 const option = (name: string) => {
@@ -43,11 +43,10 @@ const timeout = "10 minutes";
 const bench = Effect.gen(function* () {
   const only = option("--only");
   const chosen = apps.filter(({ name }) => only === undefined || only === name);
-  const shape = yield* Shape.make({ cpus: 4 });
   const say = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`));
   const lab = yield* Lab.up({
     name: `locality-${String(process.pid)}`,
-    shape,
+    shape: yield* Shape.make({ cpus: 4 }),
     flavour: { xen: "release" },
     accelerator: "tcg",
     // The programs are some hundred times smaller than those that people run; so is the cache.
@@ -55,10 +54,7 @@ const bench = Effect.gen(function* () {
     bootTimeout: timeout,
     report: say,
   });
-  // Else dom0's programs, slow as they are under emulation, wait for a guest that is busy on all CPUs.
-  yield* lab.dom0.check("xl sched-credit2 -d Domain-0 -w 8192");
-  yield* lab.createGuest(GuestConfig.standard(shape, guestName).text, timeout);
-  const guest = yield* lab.guest(guestName, timeout);
+  const { guest, change } = yield* Subject.make(lab, guestName);
   yield* install(guest);
   yield* guest.check("echo never >/sys/kernel/mm/transparent_hugepage/enabled");
 
@@ -79,73 +75,63 @@ const bench = Effect.gen(function* () {
   const setVcpus = Effect.fn("setVcpus")(function* (count: number) {
     yield* lab.dom0.check(`xl vcpu-set ${guestName} ${String(count)}`);
     yield* guest.check(
-      `until [ $(nproc --all) -ge 1 ] && [ "$(cat /sys/devices/system/cpu/online)" = 0-${String(count - 1)} ]; do ` +
+      `until [ "$(cat /sys/devices/system/cpu/online)" = 0-${String(count - 1)} ]; do ` +
         `for c in /sys/devices/system/cpu/cpu[1-${String(count - 1)}]; do ` +
         `[ "$(cat $c/online)" = 1 ] || echo 1 >$c/online || :; done; sleep 0.2; done 2>/dev/null`,
     );
   });
 
-  const stock = (app: App, who: "stock" | "stock with AutoNUMA", settle: number) =>
-    Effect.scoped(
-      Effect.gen(function* () {
-        const run = yield* start(lab, guest, app, "");
-        yield* run.count(toSettle);
-        if (who === "stock") {
-          yield* keep(app, "fresh start", "after the expansion", yield* run.count(counted));
-        }
-        yield* setVcpus(2);
-        yield* run.count(settle);
-        yield* keep(app, who, "after the shrink", yield* run.count(counted));
-        yield* setVcpus(4);
-        yield* run.count(settle);
-        yield* keep(app, who, "after the expansion", yield* run.count(counted));
-      }),
+  const fresh = Effect.fnUntraced(function* (app: App, moment: Moment) {
+    const run = yield* start(lab, guest, app, "");
+    yield* run.count(toSettle);
+    yield* keep(app, "fresh start", moment, yield* run.count(counted));
+  }, Effect.scoped);
+
+  /** The program runs on while its guest changes. */
+  const changed = Effect.fnUntraced(function* <E>(
+    app: App,
+    who: Who,
+    { environment, settle }: { readonly environment: string; readonly settle: number },
+    make: (moment: Moment) => Effect.Effect<unknown, E>,
+  ) {
+    const run = yield* start(lab, guest, app, environment);
+    yield* run.count(toSettle);
+    for (const moment of moments) {
+      yield* make(moment);
+      yield* run.count(settle);
+      yield* keep(app, who, moment, yield* run.count(counted));
+    }
+  }, Effect.scoped);
+
+  const stock = (app: App, who: Who, settle: number) =>
+    changed(app, who, { environment: "", settle }, (moment) =>
+      setVcpus(moment === "after the shrink" ? 2 : 4),
     );
 
-  /** All programs follow the same change; each is counted while the others are stopped. */
-  const virtflex = Effect.scoped(
-    Effect.gen(function* () {
-      const runs: Array<{ app: App; run: Effect.Success<ReturnType<typeof start>> }> = [];
-      for (const app of chosen) {
-        const run = yield* start(lab, guest, app, "LD_LIBRARY_PATH=/opt/virtflex/lib");
-        yield* run.count(toSettle);
-        yield* run.pause;
-        runs.push({ app, run });
-      }
-      const change = Effect.fnUntraced(function* (verb: string, moment: Moment) {
-        const command = `virtflex ${verb} ${guestName} --vnodes 2,3 --timeout 300s`;
-        for (const { run } of runs) yield* run.resume;
-        yield* lab.dom0.check(command, { timeout });
-        for (const { run } of runs) yield* run.pause;
-        for (const { app, run } of runs) {
-          yield* run.resume;
-          yield* run.count(toSettle);
-          yield* keep(app, "Virtflex", moment, yield* run.count(counted));
-          yield* run.pause;
+  const virtflex = (app: App) =>
+    changed(
+      app,
+      "Virtflex",
+      { environment: "LD_LIBRARY_PATH=/opt/virtflex/lib", settle: toSettle },
+      Effect.fnUntraced(function* (moment) {
+        const verb = moment === "after the shrink" ? "shrink" : "expand";
+        const { result, error } = yield* change(verb, "2,3");
+        if (result !== "done") {
+          return yield* Effect.die(new Error(`virtflex ${verb}: ${error?.message ?? result}`));
         }
-      });
-      yield* change("shrink", "after the shrink");
-      yield* change("expand", "after the expansion");
-    }),
-  );
+      }),
+    );
 
   yield* balancing(false);
-  for (const app of chosen) yield* stock(app, "stock", toSettle);
-  yield* setVcpus(2);
-  for (const app of chosen) {
-    yield* Effect.scoped(
-      Effect.gen(function* () {
-        const run = yield* start(lab, guest, app, "");
-        yield* run.count(toSettle);
-        yield* keep(app, "fresh start", "after the shrink", yield* run.count(counted));
-      }),
-    );
-  }
-  yield* setVcpus(4);
-  yield* lab.dom0.check(`virtflex adopt ${guestName}`, { timeout });
-  yield* guest.check("insmod /opt/virtflex/lib/virtflex.ko");
-  yield* virtflex;
+  for (const app of chosen) yield* virtflex(app);
   yield* guest.check("rmmod virtflex");
+  for (const app of chosen) {
+    yield* fresh(app, "after the expansion");
+    yield* stock(app, "stock", toSettle);
+  }
+  yield* setVcpus(2);
+  for (const app of chosen) yield* fresh(app, "after the shrink");
+  yield* setVcpus(4);
   yield* balancing(true);
   for (const app of chosen) yield* stock(app, "stock with AutoNUMA", toBalance);
 

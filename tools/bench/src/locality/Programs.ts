@@ -26,8 +26,8 @@ export interface App {
 
 /** Small, for emulation; the meter's cache is small in proportion. */
 export const apps: ReadonlyArray<App> = [
-  { name: "triad", sources: ["triad", "program"], args: "--elements 500000" },
-  { name: "gups", sources: ["gups", "program"], args: "--log2-size 18" },
+  { name: "triad", sources: ["triad", "program"], args: "--elements 250000" },
+  { name: "gups", sources: ["gups", "program"], args: "--log2-size 16" },
   { name: "cg", sources: ["cg", "cg_matrix", "nas_random", "program"], args: "--class S" },
 ];
 

@@ -54,8 +54,5 @@ export const start = Effect.fn("Run.start")(function* (
       misses,
     } satisfies Counted;
   });
-  /** Others have the machine to themselves meanwhile. */
-  const pause = guest.check(`kill -STOP ${pid}`);
-  const resume = guest.check(`kill -CONT ${pid}`);
-  return { count, pause, resume };
+  return { count };
 });
