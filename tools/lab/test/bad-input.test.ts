@@ -2,13 +2,13 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { expect, it } from "@jest/globals";
 
-const program = join(import.meta.dirname, "..", "src", "main.ts");
-
-/** Ends of `lab` with these words: status, and all it says. */
-const lab = (words: ReadonlyArray<string>) =>
+/** Ends of a program of `src` with these words: status, and all it says. */
+const run = (program: "main.ts" | "demo.ts", words: ReadonlyArray<string>) =>
   new Promise<{ readonly status: unknown; readonly said: string }>((resolve) => {
-    execFile(process.execPath, [program, ...words], (error, stdout, stderr) =>
-      resolve({ status: error?.code ?? 0, said: stdout + stderr }),
+    execFile(
+      process.execPath,
+      [join(import.meta.dirname, "..", "src", program), ...words],
+      (error, stdout, stderr) => resolve({ status: error?.code ?? 0, said: stdout + stderr }),
     );
   });
 
@@ -35,9 +35,22 @@ it.each([
 ])(
   "lab %s: status %d, and says what is wrong",
   async (words, status, says) => {
-    const end = await lab(words.split(" "));
+    const end = await run("main.ts", words.split(" "));
     expect(end.said).toContain(says);
     expect(end.status).toBe(status);
+  },
+  60_000,
+);
+
+it.each([
+  ["--yaml", "LAB_INVALID_OPTION: Unknown option '--yaml'"],
+  ["--svg /no/such/folder/x.svg", "LAB_INVALID_OPTION: --svg: there is no folder /no/such/folder"],
+])(
+  "the demonstration on the lab, %s: says what is wrong before it boots anything",
+  async (words, says) => {
+    const end = await run("demo.ts", words.split(" "));
+    expect(end.said).toContain(says);
+    expect(end.status).toBe(2);
   },
   60_000,
 );

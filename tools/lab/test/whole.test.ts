@@ -11,6 +11,7 @@ import { textOf } from "../src/whole/DemoText.ts";
 import { faults, scenarioOf } from "../src/whole/Faults.ts";
 import { cpusOf, parse, script } from "../src/whole/Observer.ts";
 import { byLine } from "../src/whole/Subject.ts";
+import { timelineSvg } from "../src/whole/Timeline.ts";
 
 const folders: Array<string> = [];
 afterEach(() => {
@@ -100,38 +101,66 @@ test("a seed gives one scenario, and seeds give them all", () => {
   expect(new Set(scenarios.map(({ op }) => op)).size).toBe(2);
 });
 
+const offset = { offsetMs: 12, errorMs: 0.4 };
+const phase = {
+  op: "shrink",
+  result: "done",
+  vnodesBefore: 4,
+  vnodesAfter: 2,
+  threadsBefore: 4,
+  threadsAfter: 2,
+  cpusBefore: "0,1,2,3",
+  cpusAfter: "0,1",
+  adaptedMs: 120,
+  elapsedMs: 900,
+  timeline: [
+    {
+      what: "memory returned",
+      by: "virtflex.ko",
+      atMs: 800,
+      errorMs: 0.5,
+      detail: "pnode 2 +180 MiB free",
+    },
+  ],
+} as const;
+const demonstrated = {
+  result: "done",
+  verified: true,
+  repetitions: 3,
+  phases: [phase],
+  clock: { of: "this machine", dom0: offset, guest: offset },
+} as const;
+
 test("the table names each moment, who says so, and how sure it is", () => {
-  const offset = { offsetMs: 12, errorMs: 0.4 };
-  const phase = {
-    op: "shrink",
-    result: "done",
-    vnodesBefore: 4,
-    vnodesAfter: 2,
-    threadsBefore: 4,
-    threadsAfter: 2,
-    cpusBefore: "0,1,2,3",
-    cpusAfter: "0,1",
-    adaptedMs: 120,
-    elapsedMs: 900,
-    timeline: [
-      {
-        what: "memory returned",
-        by: "virtflex.ko",
-        atMs: 800,
-        errorMs: 0.5,
-        detail: "pnode 2 +180 MiB free",
-      },
-    ],
-  } as const;
-  const text = textOf({
-    result: "done",
-    verified: true,
-    repetitions: 3,
-    phases: [phase],
-    clock: { of: "this machine", dom0: offset, guest: offset },
-  });
+  const text = textOf(demonstrated);
   expect(text).toMatch(/^shrink +done +4 → 2 +4 → 2 +0,1,2,3 → 0,1 +0\.12 s +0\.90 s$/m);
   expect(text).toMatch(
     /^0\.800 s +± 0\.001 +memory returned: pnode 2 \+180 MiB free +virtflex\.ko$/m,
   );
+});
+
+test("the picture has a row a moment, on an axis of seconds", () => {
+  const svg = timelineSvg({
+    ...demonstrated,
+    phases: [
+      {
+        ...phase,
+        timeline: [
+          { what: "request <written>", by: "virtflex", atMs: 0, errorMs: 0 },
+          { what: "done", by: "libgomp, by virtflex.ko", atMs: 1000, errorMs: 0 },
+          ...phase.timeline,
+        ],
+      },
+    ],
+  });
+  const dots = [...svg.matchAll(/<circle cx="([\d.]+)" cy="\d+" r="5" fill="(#\w+)"><title>/g)];
+  const [request, done, returned] = dots.map(([, x]) => Number(x));
+  expect(dots).toHaveLength(3);
+  expect((Number(returned) - Number(request)) / (Number(done) - Number(request))).toBeCloseTo(
+    0.8,
+    2,
+  );
+  expect(new Set(dots.map(([, , colour]) => colour)).size).toBe(3);
+  expect(svg).toContain("request &lt;written>");
+  expect(svg).toContain("shrink: 4 → 2 vnodes, 4 → 2 threads");
 });

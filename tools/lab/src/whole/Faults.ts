@@ -6,6 +6,7 @@
 import { Effect, Exit, Scope } from "effect";
 import type { Lab } from "../Lab.ts";
 import * as Cg from "./Cg.ts";
+import * as Filler from "./Filler.ts";
 import * as Subject from "./Subject.ts";
 
 /** What goes wrong. @since 0.1.0 */
@@ -112,12 +113,10 @@ export const prepare = Effect.fn("Faults.prepare")(function* (lab: Lab, name: st
 
 export type Prepared = Effect.Success<ReturnType<typeof prepare>>;
 
-/** Shell, in dom0: a domain that never runs takes what `free` prints, in MiB, less what its own upkeep needs. */
-const fill = (step: number, free: string, upkeep: number, cpus: string) => `${awaitStep(step)}
-memory=$(($(${free}) - ${String(upkeep)}))
-printf 'name="filler"\\ntype="pvh"\\nkernel="/run/virtflex-lab/vmlinux"\\nmemory=%d\\nmaxmem=%d\\nvcpus=1\\ncpus="${cpus}"\\n' $memory $memory >/run/filler.cfg
-xl create -p /run/filler.cfg >/run/filler.log 2>&1
-wait $change; status=$?; xl destroy filler 2>/dev/null; exit $status`;
+/** Shell, in dom0: the filler is there from this step to the end of the change. */
+const filled = (step: number, fill: string) => `${awaitStep(step)}
+${fill}
+wait $change; status=$?; ${Filler.empty} 2>/dev/null; exit $status`;
 
 /** Shell, in dom0, that does the harm. */
 const harmOf = ({ fault, step }: Scenario, name: string): string => {
@@ -129,9 +128,9 @@ const harmOf = ({ fault, step }: Scenario, name: string): string => {
     case "guest destroyed":
       return `${awaitStep(step)}; xl destroy ${name}`;
     case "pnode filled by another guest":
-      return fill(step, "xl info -n | sed -n 's/^ *2: *[0-9]* *\\([0-9]*\\) .*/\\1/p'", 24, "4-5");
+      return filled(step, Filler.fillPnode(2));
     case "host out of memory":
-      return fill(step, "xl info free_memory", 64, "all");
+      return filled(step, Filler.fillHost);
     case "xenstored updated live":
       return `${awaitStep(step)}; xenstore-control live-update /usr/sbin/oxenstored >/run/live-update.log 2>&1`;
     default:
