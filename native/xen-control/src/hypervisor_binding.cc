@@ -2,6 +2,7 @@
 /*
  * host()                        domains()             domain(id)
  * pin(id, vcpu, cpus)           setLimit(id, bytes)   claim(id, bytes)
+ * move(id, vnode, node, next, pages)                  setVnodeNode(id, vnode, node)
  *
  * Each answers a promise and works on a thread of the pool; it is rejected with
  * an Error that has a `code`. Bytes are numbers, below 2^53.
@@ -208,6 +209,32 @@ Napi::Value claim(const Napi::CallbackInfo &info)
 	return order(info, [id, bytes] { xen_claim(id, bytes); });
 }
 
+Napi::Value move(const Napi::CallbackInfo &info)
+{
+	uint32_t id = id_at(info, 0), vnode = id_at(info, 1), node = id_at(info, 2);
+	uint64_t next = bytes_at(info, 3);
+	uint32_t pages = id_at(info, 4);
+
+	return call<XenMove>(
+		info, [=] { return xen_move(id, vnode, node, next, pages); },
+		[](Napi::Env env, const XenMove &move) {
+			Napi::Object object = Napi::Object::New(env);
+
+			if (move.next != UINT64_MAX)
+				object.Set("next", static_cast<double>(move.next));
+			object.Set("movedPages", static_cast<double>(move.moved_pages));
+			object.Set("skippedPages", static_cast<double>(move.skipped_pages));
+			return object;
+		});
+}
+
+Napi::Value set_vnode_node(const Napi::CallbackInfo &info)
+{
+	uint32_t id = id_at(info, 0), vnode = id_at(info, 1), node = id_at(info, 2);
+
+	return order(info, [=] { xen_set_vnode_node(id, vnode, node); });
+}
+
 } // namespace
 
 void define_hypervisor(Napi::Env env, Napi::Object exports)
@@ -218,4 +245,6 @@ void define_hypervisor(Napi::Env env, Napi::Object exports)
 	exports.Set("pin", Napi::Function::New(env, pin));
 	exports.Set("setLimit", Napi::Function::New(env, set_limit));
 	exports.Set("claim", Napi::Function::New(env, claim));
+	exports.Set("move", Napi::Function::New(env, move));
+	exports.Set("setVnodeNode", Napi::Function::New(env, set_vnode_node));
 }

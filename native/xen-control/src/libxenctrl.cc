@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "libxenctrl.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -31,6 +32,14 @@ template <typename F> void find(void *library, F &function, const char *symbol)
 		throw XenFailure("ENOLIB", dlerror());
 }
 
+/* struct xen_domctl_rehome_memory of xen/patches, which the headers of stock Xen are without. */
+struct Rehome {
+	uint32_t pnode, limit;
+	uint64_t first_gfn, nr_gfns;
+	uint64_t moved, resident, busy, unmovable;
+};
+static_assert(sizeof(Rehome) == 56);
+
 void *open_library(const char *name)
 {
 	void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
@@ -53,6 +62,9 @@ struct Xen {
 	decltype(&xc_domain_setmaxmem) domain_setmaxmem;
 	decltype(&xc_domain_getvnuma) domain_getvnuma;
 	decltype(&xc_domain_claim_pages) domain_claim_pages;
+	/* Null in a library without the patches. */
+	int (*domain_rehome_memory)(xc_interface *, uint32_t domain, Rehome *);
+	int (*domain_set_vnode_pnode)(xc_interface *, uint32_t domain, uint32_t vnode, uint32_t pnode);
 	decltype(&xc_cpumap_alloc) cpumap_alloc;
 	decltype(&xc_get_max_cpus) get_max_cpus;
 	xentoollog_logger *logger;
@@ -80,6 +92,10 @@ struct Xen {
 		find(control, domain_setmaxmem, "xc_domain_setmaxmem");
 		find(control, domain_getvnuma, "xc_domain_getvnuma");
 		find(control, domain_claim_pages, "xc_domain_claim_pages");
+		domain_rehome_memory = reinterpret_cast<decltype(domain_rehome_memory)>(
+			dlsym(control, "xc_domain_rehome_memory"));
+		domain_set_vnode_pnode = reinterpret_cast<decltype(domain_set_vnode_pnode)>(
+			dlsym(control, "xc_domain_set_vnode_pnode"));
 		find(control, cpumap_alloc, "xc_cpumap_alloc");
 		find(control, get_max_cpus, "xc_get_max_cpus");
 
@@ -153,34 +169,50 @@ XenDomain::Vcpu vcpu_of(uint32_t domain, uint32_t vcpu, bool online)
 	return described;
 }
 
-void add_vnuma(XenDomain &domain)
+struct Vnuma {
+	uint32_t vnodes; /* 0 without virtual NUMA */
+	std::vector<xen_vmemrange_t> ranges;
+	std::vector<unsigned int> distances, node_of_vcpu;
+};
+
+Vnuma vnuma_of(uint32_t domain)
 {
 	uint32_t vnodes = 1, ranges = 1, vcpus = 1;
-	std::vector<xen_vmemrange_t> range;
-	std::vector<unsigned int> distance, node_of;
+	Vnuma vnuma = {};
 
 	for (;;) {
 		uint32_t asked[] = { vnodes, ranges, vcpus };
 
-		range.resize(ranges);
-		distance.resize(static_cast<size_t>(vnodes) * vnodes);
-		node_of.resize(vcpus);
-		if (xen().domain_getvnuma(xen().handle, domain.id, &vnodes, &ranges, &vcpus,
-					  range.data(), distance.data(), node_of.data()) == 0)
+		vnuma.ranges.resize(ranges);
+		vnuma.distances.resize(static_cast<size_t>(vnodes) * vnodes);
+		vnuma.node_of_vcpu.resize(vcpus);
+		if (xen().domain_getvnuma(xen().handle, domain, &vnodes, &ranges, &vcpus,
+					  vnuma.ranges.data(), vnuma.distances.data(),
+					  vnuma.node_of_vcpu.data()) == 0)
 			break;
 		/* Without virtual NUMA it is EOPNOTSUPP; too small is ENOBUFS. */
 		if (errno != ENOBUFS || (vnodes <= asked[0] && ranges <= asked[1] && vcpus <= asked[2]))
-			return;
+			return {};
 	}
-	domain.vnodes.resize(vnodes);
-	for (uint32_t i = 0; i < ranges; i++)
-		if (range[i].nid < vnodes)
-			domain.vnodes[range[i].nid].size_bytes += range[i].end - range[i].start;
-	for (uint32_t i = 0; i < vcpus; i++)
-		if (node_of[i] < vnodes)
-			domain.vnodes[node_of[i]].vcpus.push_back(i);
-	for (uint32_t i = 0; i < vnodes * vnodes; i++)
-		domain.distances.push_back(distance[i]);
+	vnuma.vnodes = vnodes;
+	vnuma.ranges.resize(ranges);
+	vnuma.distances.resize(static_cast<size_t>(vnodes) * vnodes);
+	vnuma.node_of_vcpu.resize(vcpus);
+	return vnuma;
+}
+
+void add_vnuma(XenDomain &domain)
+{
+	Vnuma vnuma = vnuma_of(domain.id);
+
+	domain.vnodes.resize(vnuma.vnodes);
+	for (const xen_vmemrange_t &range : vnuma.ranges)
+		if (range.nid < vnuma.vnodes)
+			domain.vnodes[range.nid].size_bytes += range.end - range.start;
+	for (uint32_t vcpu = 0; vcpu < vnuma.node_of_vcpu.size(); vcpu++)
+		if (vnuma.node_of_vcpu[vcpu] < vnuma.vnodes)
+			domain.vnodes[vnuma.node_of_vcpu[vcpu]].vcpus.push_back(vcpu);
+	domain.distances.assign(vnuma.distances.begin(), vnuma.distances.end());
 }
 
 XenDomain describe(const xc_domaininfo_t &info)
@@ -331,4 +363,40 @@ void xen_claim(uint32_t domain, uint64_t bytes)
 		      "domain_setmaxmem");
 	errno = error;
 	check(claimed, "domain_claim_pages");
+}
+
+XenMove xen_move(uint32_t domain, uint32_t vnode, uint32_t node, uint64_t next, uint32_t pages)
+{
+	std::lock_guard<std::mutex> lock(mutex);
+
+	if (!xen().domain_rehome_memory)
+		throw XenFailure("EOPNOTSUPP", std::string(control_library) + " cannot move memory");
+
+	/* The first range of the vnode that is not done. */
+	Rehome rehome = { node, pages, UINT64_MAX, 0, 0, 0, 0, 0 };
+
+	for (const xen_vmemrange_t &range : vnuma_of(domain).ranges) {
+		uint64_t first = std::max(range.start / page_bytes, next);
+		uint64_t end = range.end / page_bytes;
+
+		if (range.nid == vnode && first < end && first < rehome.first_gfn) {
+			rehome.first_gfn = first;
+			rehome.nr_gfns = end - first;
+		}
+	}
+	if (rehome.nr_gfns == 0)
+		return { UINT64_MAX, 0, 0 };
+	check(xen().domain_rehome_memory(xen().handle, domain, &rehome), "domain_rehome_memory");
+	return { rehome.first_gfn, rehome.moved, rehome.busy + rehome.unmovable };
+}
+
+void xen_set_vnode_node(uint32_t domain, uint32_t vnode, uint32_t node)
+{
+	std::lock_guard<std::mutex> lock(mutex);
+
+	if (!xen().domain_set_vnode_pnode)
+		throw XenFailure("EOPNOTSUPP",
+				 std::string(control_library) + " cannot change a vnode's node");
+	check(xen().domain_set_vnode_pnode(xen().handle, domain, vnode, node),
+	      "domain_set_vnode_pnode");
 }

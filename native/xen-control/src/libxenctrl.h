@@ -64,5 +64,19 @@ std::vector<XenDomain> xen_domains();
 std::vector<XenDomain> xen_domain(uint32_t domain);
 void xen_pin(uint32_t domain, uint32_t vcpu, const std::vector<uint32_t> &cpus);
 void xen_set_limit(uint32_t domain, uint64_t bytes);
+/*
+ * Moves memory of a vnode to a node while the guest runs, from the first page that is not below
+ * `next` on, until about `pages` are moved. EOPNOTSUPP where the library or the hypervisor is
+ * without Virtflex's patches, or can't move this domain's memory; nothing is moved then. What fails
+ * later has moved a part.
+ */
+struct XenMove {
+	uint64_t next; /* go on from here; nothing is left if it is UINT64_MAX */
+	uint64_t moved_pages;
+	uint64_t skipped_pages; /* mapped by somebody, or not plain memory: they stay */
+};
+XenMove xen_move(uint32_t domain, uint32_t vnode, uint32_t node, uint64_t next, uint32_t pages);
+/* Has what the vnode gets from now on come from the node. EOPNOTSUPP as above. */
+void xen_set_vnode_node(uint32_t domain, uint32_t vnode, uint32_t node);
 /* Keeps so much for the domain beside what it holds, instead of what was kept. */
 void xen_claim(uint32_t domain, uint64_t bytes);

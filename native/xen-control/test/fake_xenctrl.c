@@ -2,9 +2,11 @@
 /*
  * Stands for libxenctrl where there is no Xen: two nodes of two CPUs, and more
  * domains than one question answers, of which the first has two vnodes. $FAKE_XEN says
- * what is odd about it: a version, or "none" for no hypervisor.
+ * what is odd about it: a version, or "none" for no hypervisor. With WITH_REHOME it is a
+ * library with Virtflex's patches, and $FAKE_ERRNO is the error that a move to node 1 ends with.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,7 +133,7 @@ int xc_domain_getvnuma(xc_interface *xch UNUSED, uint32_t domain, uint32_t *nr_v
 		return fail(ENOBUFS);
 	}
 	for (int i = 0; i < 3; i++)
-		range[i] = (xen_vmemrange_t){ .start = 0, .end = 4096, .nid = i % 2 };
+		range[i] = (xen_vmemrange_t){ .start = i * 4096, .end = (i + 1) * 4096, .nid = i % 2 };
 	for (int i = 0; i < 4; i++)
 		distance[i] = i % 3 ? 20 : 10;
 	vnode_of[0] = 0;
@@ -146,6 +148,54 @@ int xc_domain_claim_pages(xc_interface *xch UNUSED, uint32_t domain UNUSED, unsi
 	claimed_pages = pages ? pages - 1000 : 0;
 	return 0;
 }
+
+#ifdef WITH_REHOME
+struct rehome {
+	uint32_t pnode, limit;
+	uint64_t first_gfn, nr_gfns;
+	uint64_t moved, resident, busy, unmovable;
+};
+
+/* Of domain 1's three pages the last can't be moved away from node 1, where none is at first. */
+int xc_domain_rehome_memory(xc_interface *xch UNUSED, uint32_t domain, struct rehome *rehome)
+{
+	static uint32_t node_of[3];
+	const char *text = getenv("FAKE_ERRNO");
+	int error = text ? atoi(text) : 0;
+
+	if (domain != 1)
+		return fail(ESRCH);
+	if (!rehome->limit || rehome->pnode >= nodes || rehome->first_gfn + rehome->nr_gfns > 3)
+		return fail(EINVAL);
+	for (; rehome->limit && rehome->nr_gfns; rehome->limit--, rehome->first_gfn++, rehome->nr_gfns--) {
+		uint32_t *node = &node_of[rehome->first_gfn];
+
+		/* A node that is full after one page, or a domain that can't be moved at all. */
+		if (rehome->pnode == 1 && error && (error != ENOMEM || rehome->first_gfn))
+			return fail(error);
+		if (*node == rehome->pnode)
+			rehome->resident++;
+		else if (*node == 1 && rehome->first_gfn == 2)
+			rehome->busy++;
+		else {
+			*node = rehome->pnode;
+			rehome->moved++;
+		}
+	}
+	return 0;
+}
+
+int xc_domain_set_vnode_pnode(xc_interface *xch UNUSED, uint32_t domain, uint32_t vnode,
+			      uint32_t pnode)
+{
+	if (domain != 1)
+		return fail(ESRCH);
+	if (vnode >= 2 || pnode >= nodes)
+		return fail(EINVAL);
+	fprintf(stderr, "vnode %u from node %u\n", vnode, pnode);
+	return 0;
+}
+#endif
 
 xc_cpumap_t xc_cpumap_alloc(xc_interface *xch UNUSED)
 {

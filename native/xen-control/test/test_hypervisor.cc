@@ -52,6 +52,37 @@ static void orders()
 	CHECK(code_of([] { xen_claim(500, 4096); }) == "ESRCH");
 }
 
+/* The library here is like Debian's: it knows of no way to move memory. */
+static void unsupported()
+{
+	CHECK(code_of([] { xen_move(1, 0, 1, 0, 1); }) == "EOPNOTSUPP");
+	CHECK(code_of([] { xen_set_vnode_node(1, 0, 1); }) == "EOPNOTSUPP");
+}
+
+/* Vnode 0 has pages 0 and 2, of which the latter stays once it is on node 1; vnode 1 has page 1. */
+static void moves()
+{
+	XenMove first = xen_move(1, 0, 1, 0, 1);
+	CHECK(first.next == 1 && first.moved_pages == 1 && first.skipped_pages == 0);
+	XenMove second = xen_move(1, 0, 1, first.next, 1);
+	CHECK(second.next == 3 && second.moved_pages == 1);
+	XenMove end = xen_move(1, 0, 1, second.next, 1);
+	CHECK(end.next == UINT64_MAX && end.moved_pages == 0);
+	/* What is there already doesn't count. */
+	CHECK(xen_move(1, 0, 1, 0, 8).moved_pages == 0);
+	CHECK(xen_move(1, 0, 0, 0, 8).moved_pages == 1);
+	XenMove busy = xen_move(1, 0, 0, 1, 8);
+	CHECK(busy.moved_pages == 0 && busy.skipped_pages == 1);
+	CHECK(xen_move(1, 1, 1, 0, 8).next == 2);
+	CHECK(xen_move(1, 7, 1, 0, 8).next == UINT64_MAX);
+	CHECK(xen_move(2, 0, 1, 0, 8).next == UINT64_MAX);
+	CHECK(code_of([] { xen_move(1, 0, 9, 0, 8); }) == "EINVAL");
+	CHECK(code_of([] { xen_move(1, 0, 1, 0, 0); }) == "EINVAL");
+	xen_set_vnode_node(1, 0, 1);
+	CHECK(code_of([] { xen_set_vnode_node(1, 2, 1); }) == "EINVAL");
+	CHECK(code_of([] { xen_set_vnode_node(2, 0, 1); }) == "ESRCH");
+}
+
 static void many_threads()
 {
 	std::vector<std::thread> threads;
@@ -69,6 +100,10 @@ static void many_threads()
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "moves")) {
+		moves();
+		return 0;
+	}
 	if (argc > 1) {
 		/* A Xen that cannot be used, each time that it is asked. */
 		CHECK(code_of([] { xen_host(); }) == argv[1]);
@@ -77,6 +112,7 @@ int main(int argc, char **argv)
 	}
 	describes();
 	orders();
+	unsupported();
 	many_threads();
 	return 0;
 }

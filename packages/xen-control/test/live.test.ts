@@ -1,9 +1,9 @@
 /** The live layer where there is no Xen: it can be built, and says what is missing. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants as os, tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { DomainId, PnodeId, VcpuId, VnodeId } from "@virtflex/topo-model";
 import { Effect, Stream } from "effect";
 import { Hypervisor, XenStore, XenUnavailable } from "../src/index.ts";
@@ -54,7 +54,8 @@ const askXen = (folder: string, fake = ""): unknown =>
     }),
   );
 
-const fake = join(import.meta.dirname, "../../../native/xen-control/build/fake");
+const fakes = join(import.meta.dirname, "../../../native/xen-control/build");
+const fake = join(fakes, "fake");
 const limit = 60_000;
 
 withoutXen(
@@ -104,6 +105,65 @@ withoutXen(
   },
   limit,
 );
+
+describe("moving a vnode's memory", () => {
+  /** What becomes of it, and what the library was told of vnodes' nodes. */
+  const move = (library: string, errno = 0) => {
+    const program = join(import.meta.dirname, "programs/moveVnode.ts");
+    const env = { ...process.env, LD_LIBRARY_PATH: join(fakes, library), FAKE_XEN: "" };
+    const { stdout, stderr } = spawnSync(process.execPath, [program], {
+      encoding: "utf8",
+      env: errno === 0 ? env : { ...env, FAKE_ERRNO: String(errno) },
+    });
+    return { ...(JSON.parse(stdout) as object), told: stderr.match(/^vnode.*/gm) };
+  };
+
+  withoutXen(
+    "goes on until all was looked at, and later memory comes from the same node",
+    () => {
+      expect(move("fake_patched")).toEqual({
+        there: { movedBytes: 2 * 4096, skippedPages: 0 },
+        pnode: 1,
+        back: { movedBytes: 4096, skippedPages: 1 },
+        nowhere: "NoSuchNode",
+        told: ["vnode 0 from node 1", "vnode 0 from node 0"],
+      });
+    },
+    limit,
+  );
+
+  withoutXen.each([
+    ["the node is full half way: what had moved goes back", os.errno.ENOMEM, "NoMemory"],
+    ["the domain has a device passed through", os.errno.EXDEV, "Unsupported"],
+    ["the hypervisor is without the patches", os.errno.ENOSYS, "Unsupported"],
+  ])(
+    "%s",
+    (_, errno, reason) => {
+      expect(move("fake_patched", errno)).toEqual({
+        there: reason,
+        pnode: 0,
+        back: { movedBytes: 0, skippedPages: 0 },
+        nowhere: "NoSuchNode",
+        told: ["vnode 0 from node 1", "vnode 0 from node 0", "vnode 0 from node 0"],
+      });
+    },
+    limit,
+  );
+
+  withoutXen(
+    "a library without the patches is Unsupported, and told nothing",
+    () => {
+      const outcome = {
+        there: "Unsupported",
+        pnode: 0,
+        back: "Unsupported",
+        nowhere: "NoSuchNode",
+      };
+      expect(move("fake")).toEqual({ ...outcome, told: null });
+    },
+    limit,
+  );
+});
 
 withoutXen(
   "a library that can't be opened is named, and what installs it",

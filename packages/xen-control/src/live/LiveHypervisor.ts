@@ -2,9 +2,10 @@
  * `Hypervisor` over libxenctrl and, for what the toolstack keeps there, xenstore.
  *
  * What stock Xen 4.17 cannot do: tell on which node a domain's pages are
- * (`residentBytes` is empty), move a running guest's memory (`moveVnode` is
- * `Unsupported`), and reserve memory of one node: a reservation is checked against
- * the node and claimed from the host as a whole (XENMEM_claim_pages).
+ * (`residentBytes` is empty), and reserve memory of one node: a reservation is checked
+ * against the node and claimed from the host as a whole (XENMEM_claim_pages). Moving a
+ * running guest's memory takes our patches, in Xen and in libxenctrl; without them
+ * `moveVnode` is `Unsupported`.
  */
 import {
   DomainId,
@@ -30,6 +31,7 @@ const reasons: Readonly<Record<string, HypervisorReason>> = {
   ESRCH: "NoSuchDomain",
   ENOMEM: "NoMemory",
   EOPNOTSUPP: "Unsupported",
+  EXDEV: "Unsupported",
   ENOSYS: "Unsupported",
   EBUSY: "Busy",
   EAGAIN: "Busy",
@@ -78,6 +80,11 @@ const hostOf = (
   }),
   distances: square(distances),
 });
+
+/** How much of a vnode is moved in a call: between two of them it may be interrupted. */
+const moveSlicePages = 2048;
+
+const pageBytes = 4096;
 
 /** What a domain has claimed for each pnode, as this process asked for it. */
 type Reservations = Map<DomainId, Map<PnodeId, number>>;
@@ -245,6 +252,66 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
     else reservations.set(id, after);
   });
 
+  /** Moves all that a vnode has; what is on the node already does not count. */
+  const moveMemory = Effect.fnUntraced(function* (
+    id: DomainId,
+    vnode: VnodeId,
+    pnode: PnodeId,
+    operation: string,
+  ) {
+    let [next, movedPages, skippedPages] = [0, 0, 0];
+    for (;;) {
+      const from = next;
+      const slice = yield* call(operation, (xen) =>
+        xen.move(id, vnode, pnode, from, moveSlicePages),
+      );
+      movedPages += slice.movedPages;
+      skippedPages += slice.skippedPages;
+      if (slice.next === undefined) return { movedBytes: movedPages * pageBytes, skippedPages };
+      next = slice.next;
+    }
+  });
+
+  const moveVnode = Effect.fn("LiveHypervisor.moveVnode")(function* (
+    id: DomainId,
+    vnode: VnodeId,
+    pnode: PnodeId,
+  ) {
+    const operation = "moveVnode";
+    const domain = yield* find(operation, id);
+    const size = domain.vnodes[vnode]?.sizeBytes;
+    if (size === undefined) {
+      return yield* refuse("NoSuchNode", operation, `domain ${id} has no vnode ${vnode}`);
+    }
+    const on = yield* call(operation, (xen) => xen.host());
+    if (!on.nodes.some((node) => node.id === pnode)) {
+      return yield* refuse("NoSuchNode", operation, `no pnode ${pnode}`);
+    }
+    const from = yield* pnodeOf(domain, vnode, on);
+    const comesFrom = (node: PnodeId) =>
+      call(operation, (xen) => xen.setVnodeNode(id, vnode, node));
+    // First, so that what the guest balloons in meanwhile is where the rest will be.
+    yield* comesFrom(pnode);
+    // The move consumes the reservation. Xen holds a claim against the domain's own moves, too.
+    const reserved = (yield* leftOf(id)).get(pnode) ?? 0;
+    const consumed = Math.min(reserved, size);
+    const moved = yield* reserve(id, pnode, reserved - consumed).pipe(
+      Effect.andThen(moveMemory(id, vnode, pnode, operation)),
+      Effect.onError(() =>
+        Effect.forEach(
+          [comesFrom(from), moveMemory(id, vnode, from, operation), reserve(id, pnode, reserved)],
+          (undo) => Effect.ignore(undo),
+        ),
+      ),
+    );
+    yield* store
+      .write(NumaKeys.at(id, NumaKeys.path.pnode(vnode)), NumaKeys.printPnode(pnode))
+      .pipe(
+        Effect.catchTag("XenStoreError", ({ message }) => refuse("Refused", operation, message)),
+      );
+    return moved;
+  });
+
   return Hypervisor.of({
     host,
     domains: Effect.gen(function* () {
@@ -260,13 +327,6 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
     pinVcpus,
     setLimit: (id, bytes) => call("setLimit", (xen) => xen.setLimit(id, bytes)),
     reserve,
-    moveVnode: (id, vnode) =>
-      Effect.flatMap(find("moveVnode", id), () =>
-        refuse(
-          "Unsupported",
-          "moveVnode",
-          `this Xen cannot move the memory of vnode ${vnode} while the guest runs`,
-        ),
-      ),
+    moveVnode,
   });
 };

@@ -77,6 +77,23 @@ export interface Native {
   setLimit(domain: number, bytes: number): Promise<void>;
   /** Keeps so much for the domain beside what it holds, instead of what was kept. */
   claim(domain: number, bytes: number): Promise<void>;
+  /**
+   * Moves about `pages` pages of a vnode to a node, from the first page that is not below
+   * `next` on; `next` of the answer says where to go on, and is absent when nothing is left.
+   */
+  move(
+    domain: number,
+    vnode: number,
+    node: number,
+    next: number,
+    pages: number,
+  ): Promise<{
+    readonly next?: number;
+    readonly movedPages: number;
+    readonly skippedPages: number;
+  }>;
+  /** Has what the vnode gets from now on come from the node. */
+  setVnodeNode(domain: number, vnode: number, node: number): Promise<void>;
   readonly Store: new (
     /** For each `submit`: the errno's name, or "". */
     answer: (
