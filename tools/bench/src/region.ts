@@ -1,53 +1,75 @@
 /**
  * What following adds to OpenMP constructs while nothing changes, for both
  * runtimes and 1 to N threads: the baseline is the runtime as Debian has it, run
- * in turn with ours, and each figure is the least of all turns, as other load can
- * only add.
+ * in turn with ours. Each run is a process, whose addresses alone make some
+ * constructs a fifth slower or not; of all runs the lower quartile counts, which
+ * is of the faster kind, and of no rare one. For libomp there is also a tool that
+ * asks for no event: no tool can cost less.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import * as NodeServices from "@effect/platform-node/NodeServices";
 import { PagePublisher } from "@virtflex/guest-notify";
 import { Effect } from "effect";
-import { compile, measure, publishPage, type Runtime, runtimes, scratch } from "./Program.ts";
+import {
+  compile,
+  type Environment,
+  measure,
+  publishPage,
+  type Runtime,
+  runtimes,
+  scratch,
+} from "./Program.ts";
 import { type Figure, report } from "./Report.ts";
 
-const turns = 25;
+const turns = 41;
 const args = ["41", "1000"];
 const constructs = ["parallel", "for", "barrier", "task"];
-const variants = ["stock", "without a page", "with a page"];
 const aim = (runtime: Runtime) =>
   runtime.baseline.endsWith("libgomp") ? "at most 1.005 ×" : "at most 1.03 ×";
+
+interface Variant {
+  readonly name: string;
+  readonly environment: Environment;
+}
+
+const variantsOf = (runtime: Runtime, page: string, idleTool: string): ReadonlyArray<Variant> => [
+  { name: "stock", environment: runtime.stock },
+  { name: "without a page", environment: runtime.following },
+  { name: "with a page", environment: { ...runtime.following, VIRTFLEX_TOPOLOGY: page } },
+  ...("OMP_TOOL_LIBRARIES" in runtime.following
+    ? [{ name: "with an idle tool", environment: { OMP_TOOL_LIBRARIES: idleTool } }]
+    : []),
+];
+
+const lowerQuartile = (values: ReadonlyArray<number> = []): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 4)] ?? Number.NaN;
 
 const ofThreads = Effect.fnUntraced(function* (
   runtime: Runtime,
   program: string,
-  page: string,
+  variants: ReadonlyArray<Variant>,
   threads: number,
 ) {
-  const OMP_NUM_THREADS = String(threads);
-  const environments = [
-    { ...runtime.stock, OMP_NUM_THREADS },
-    { ...runtime.following, OMP_NUM_THREADS },
-    { ...runtime.following, OMP_NUM_THREADS, VIRTFLEX_TOPOLOGY: page },
-  ];
-  const least = new Map<string, number>();
+  const samples = new Map<string, Array<number>>();
   for (let turn = 0; turn < turns; turn++) {
-    for (let step = 0; step < variants.length; step++) {
-      // None is always the first.
-      const index = (turn + step) % variants.length;
-      for (const [construct, value] of yield* measure(program, args, environments[index])) {
-        const key = `${construct}, ${variants[index] ?? ""}`;
-        least.set(key, Math.min(least.get(key) ?? Number.POSITIVE_INFINITY, value));
+    // None is always the first.
+    const first = turn % variants.length;
+    for (const { name, environment } of [...variants.slice(first), ...variants.slice(0, first)]) {
+      const OMP_NUM_THREADS = String(threads);
+      const measured = yield* measure(program, args, { ...environment, OMP_NUM_THREADS });
+      for (const [construct, value] of measured) {
+        const key = `${construct}, ${name}`;
+        samples.set(key, [...(samples.get(key) ?? []), value]);
       }
     }
   }
   const of = (construct: string, variant: string) =>
-    least.get(`${construct}, ${variant}`) ?? Number.NaN;
+    lowerQuartile(samples.get(`${construct}, ${variant}`));
   return constructs.flatMap((construct) =>
-    variants.slice(1).map((variant): Figure => ({
-      name: `${construct}, ${threads} thread${threads > 1 ? "s" : ""}, ${variant}`,
-      value: of(construct, variant),
+    variants.slice(1).map(({ name }): Figure => ({
+      name: `${construct}, ${threads} thread${threads > 1 ? "s" : ""}, ${name}`,
+      value: of(construct, name),
       unit: "ns",
       baseline: { name: runtime.baseline, value: of(construct, "stock") },
       aim: aim(runtime),
@@ -59,11 +81,13 @@ const bench = Effect.gen(function* () {
   const directory = yield* scratch;
   const page = join(directory, "page");
   yield* publishPage(page, 1).pipe(Effect.provide(PagePublisher.layer(page)));
+  const idleTool = yield* compile(directory, "idle_tool", ["clang-14", "-shared", "-fPIC"]);
   const figures: Array<Figure> = [];
   for (const runtime of yield* runtimes) {
     const program = yield* compile(directory, "region", runtime.compiler);
+    const variants = variantsOf(runtime, page, idleTool);
     for (let threads = 1; threads <= availableParallelism(); threads++) {
-      figures.push(...(yield* ofThreads(runtime, program, page, threads)));
+      figures.push(...(yield* ofThreads(runtime, program, variants, threads)));
     }
   }
   yield* report("OpenMP constructs while the topology stays", figures);

@@ -380,7 +380,7 @@ static void league(void)
 	}
 }
 
-/* Within one region: at a barrier, a chunk, a task. */
+/* Within one region: at a barrier, a chunk, the end of a loop, a task. */
 static void at_barrier(void)
 {
 	struct subject me = self();
@@ -429,6 +429,26 @@ static void at_chunk(void)
 		if (i > 110 && __atomic_load_n(&published_at, __ATOMIC_ACQUIRE) == 100)
 			wrong += !is_on(FIRST);
 		usleep(200);
+	}
+	CHECK(wrong == 0 && team_on(FIRST) == 1);
+}
+
+/* One thread waits at the end of a loop already when the topology changes. */
+static void at_loop_end(void)
+{
+	int wrong = 0;
+
+	CHECK(team_on(BOTH) == 2);
+#pragma omp parallel reduction(+ : wrong)
+	{
+#pragma omp for schedule(dynamic, 1)
+		for (int i = 0; i < 2; i++) {
+			if (i == 0) {
+				usleep(20000);
+				publish(FIRST);
+			}
+		}
+		wrong = !is_on(FIRST);
 	}
 	CHECK(wrong == 0 && team_on(FIRST) == 1);
 }
@@ -513,6 +533,7 @@ static const struct {
 	{ "league", league, "" },
 	{ "at_barrier", at_barrier, "" },
 	{ "at_chunk", at_chunk, "" },
+	{ "at_loop_end", at_loop_end, "" },
 	{ "at_task", at_task, "" },
 	{ "idle", idle, "OMP_WAIT_POLICY=active" },
 };
