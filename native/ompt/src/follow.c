@@ -47,8 +47,10 @@ static _Thread_local struct {
 	const void *team;    /* outermost; NULL: in none */
 	uint64_t counted_for; /* generation that it was counted for as a member */
 	unsigned team_size;
+	unsigned index;
+	uint64_t placed_for; /* generation that place is of; 0: of another team */
 	int place;
-} self __attribute__((tls_model("global-dynamic")));
+} self __attribute__((tls_model("local-dynamic")));
 
 /* Teams whose threads are being bound, under vfrt_lock.  One that ends half-way
  * is overwritten some time. */
@@ -164,11 +166,15 @@ static void note_program(int now)
 	}
 }
 
-void follow_parallel_begin(bool league)
+void follow_parallel_begin(unsigned requested, bool league)
 {
 	bool changed = vfrt_changed(self.formed_for);
-	int now = get_max_threads();
+	int now;
 
+	/* Without a clause it is what the runtime was told last. */
+	if (!changed && (int)requested == self.given)
+		return;
+	now = get_max_threads();
 	if ((!changed && now == self.given) || get_level() != 0)
 		return;
 	/* A league shares its CPUs out among its teams by itself.  (While it is
@@ -234,43 +240,48 @@ static void bind_self(void)
 	vfrt_reset_memory(generation, self.team ? self.team_size : 0, bind);
 }
 
-/* Under no lock: the number may be old by the time that it is used, and is then
- * taken modulo the new one. */
-static int place_of(unsigned size, unsigned index)
+/* The generation may be old by the time that the place is used, whose number is
+ * then taken modulo the new count. */
+static int place_in_team(void)
 {
 	unsigned places;
 
 	vfrt_lock();
-	vfrt_refresh();
+	self.placed_for = vfrt_refresh();
 	places = vfrt_view()->places.count;
 	vfrt_unlock();
-	return places ? (int)vfrt_place_of(bind, index, size, places, 0) : VFRT_NO_PLACE;
+	return places ? (int)vfrt_place_of(bind, self.index, self.team_size, places, 0)
+		      : VFRT_NO_PLACE;
 }
 
 void follow_team_member(const void *team, unsigned size, unsigned index)
 {
-	bool outermost = get_level() == 1;
+	bool outermost = get_level() == 1, changed, moved;
 
 	/* The members of a nested team go wherever it is allowed; but the thread
 	 * that formed it is still one of the outer. */
 	if (!outermost) {
 		if (index != 0) {
 			self.team = NULL;
+			self.placed_for = 0;
 			self.place = VFRT_NO_PLACE;
 		}
 		follow_within();
 		return;
 	}
+	changed = vfrt_changed(threads_bound_for());
+	moved = size != self.team_size || index != self.index ||
+		self.placed_for != threads_bound_for();
 	self.team = team;
 	self.team_size = size;
-	if (bind != VFRT_BIND_FALSE) {
-		int place = place_of(size, index);
+	self.index = index;
+	if (bind != VFRT_BIND_FALSE && (changed || moved)) {
+		int place = place_in_team();
 
-		if (place != self.place)
-			threads_set_bound_for(0);
+		changed |= place != self.place;
 		self.place = place;
 	}
-	if (vfrt_changed(threads_bound_for()))
+	if (changed)
 		bind_self();
 	/* A thread that moved within the last region counts for this team, too. */
 	if (self.counted_for != threads_bound_for()) {

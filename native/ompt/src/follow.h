@@ -20,8 +20,9 @@ void follow_restore_environment(void);
  * lacks one. */
 bool follow_initialize(const void *of_runtime);
 
-/* The calling thread is about to form a team, or a league of teams. */
-void follow_parallel_begin(bool league);
+/* The calling thread is about to form a team, or a league of teams; requested: of
+ * so many, by a clause or by what the runtime was told. */
+void follow_parallel_begin(unsigned requested, bool league);
 
 /* The calling thread has become thread number index of a team of that size. */
 void follow_team_member(const void *team, unsigned size, unsigned index);

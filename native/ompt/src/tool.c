@@ -31,7 +31,7 @@ static void on_thread_end(ompt_data_t *data)
 static void on_parallel_begin(ompt_data_t *task, const ompt_frame_t *frame, ompt_data_t *parallel,
 			      unsigned int requested, int flags, const void *return_address)
 {
-	follow_parallel_begin(flags & ompt_parallel_league);
+	follow_parallel_begin(requested, flags & ompt_parallel_league);
 	if (chain.parallel_begin)
 		chain.parallel_begin(task, frame, parallel, requested, flags, return_address);
 }
