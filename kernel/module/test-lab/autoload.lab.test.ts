@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "@jest/globals";
 import { Effect } from "effect";
 import { onLab } from "../../../tools/lab/src/Testing.ts";
-import { destroy, make } from "./guest.ts";
+import { destroy, make, minutes, modulePath } from "./guest.ts";
 
 const run = promisify(execFile);
 const here = import.meta.dirname;
@@ -57,7 +57,7 @@ describe("the package's udev rule", () => {
       yield* guest.check(
         "set -e; mkdir /tmp/root; cd /tmp/root; tar -xzf ../root.tar.gz; mkdir -p dev proc sys run; " +
           "for dir in dev proc sys run; do mount --bind /$dir $dir; done; " +
-          "modules=lib/modules/$(uname -r); mkdir -p $modules/updates/dkms; cp /root/virtflex.ko $modules/updates/dkms; " +
+          `modules=lib/modules/$(uname -r); mkdir -p $modules/updates/dkms; cp ${modulePath} $modules/updates/dkms; ` +
           "cp ../virtflex.rules lib/udev/rules.d/60-virtflex.rules; chroot . depmod -a $(uname -r) 2>/dev/null; " +
           "chroot . /lib/systemd/systemd-udevd --daemon",
         { timeout: "10 minutes" },
@@ -68,6 +68,6 @@ describe("the package's udev rule", () => {
       );
       expect(yield* guest.check("cat /proc/virtflex/status")).toMatch(/^request 0 -$/m);
     }),
-    1_200_000,
+    minutes(20),
   );
 });

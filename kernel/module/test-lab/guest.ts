@@ -32,21 +32,23 @@ const config = (name: string, pnodes: number): string => {
   return `name = "${name}"\nmemory = ${memory}\nmaxmem = ${memory}\nvcpus = 4\nvnuma = [ ${vnuma.join(", ")} ]\n`;
 };
 
-const built = Effect.promise(async () => {
-  const module = (await run(join(here, "..", "build.sh"))).stdout.trim();
+/** What every guest of the lab finds in its root, built for the kernel that it runs. */
+export const modulePath = "/opt/virtflex/lib/virtflex.ko";
+
+const builtLoad = Effect.promise(async () => {
   const folder = await mkdtemp(join(tmpdir(), "virtflex-load-"));
   try {
     const load = join(folder, "load");
     const include = join(here, "..", "..", "..", "native", "abi", "include");
     await run("gcc", ["-O2", "-static", "-Wall", "-I", include, join(here, "load.c"), "-o", load]);
-    return { module: await readFile(module), load: await readFile(load) };
+    return await readFile(load);
   } finally {
     await rm(folder, { recursive: true });
   }
 });
 
-/** 2 MiB extents that Xen holds, in a node's line of /proc/virtflex/status. */
-export const superpages = (node: string): number => Number(/supers (\d+)/.exec(node)?.[1]);
+/** A time limit of a test. */
+export const minutes = (n: number): number => n * 60_000;
 
 export interface Node {
   readonly target: string | number;
@@ -68,7 +70,7 @@ export const destroy = (name: string) =>
 
 /** A file's guest, made by its first test; every test has the module loaded anew, and all else as it was. */
 export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: string) {
-  const { module, load } = yield* built;
+  const load = yield* builtLoad;
   if ((yield* lab.dom0.run(`xl domid ${name}`)).status !== 0) {
     yield* lab.createGuest(config(name, lab.status.shape.nodes), "15 minutes");
   }
@@ -123,6 +125,12 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
         `[ "$now" = "${String(id)} ${state}" ] && exit; sleep 0.1; done; echo "$now" >&2; exit 1`,
     );
 
+  /** Waits until the guest has taken a request up, in whichever state it is then. */
+  const takenUp = (id: number) =>
+    lab.dom0.check(
+      `until xenstore-read ${root}/numa/status/state | grep '^${String(id)} '; do :; done`,
+    );
+
   const cancel = (id: number) => write({ "numa/request": `${String(id)} cancel 60000` });
 
   const ask = (op: string, nodes: Record<number, Node>, deadlineMs?: number) =>
@@ -170,6 +178,25 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
     return [...(block.exec(text)?.[1] ?? "").matchAll(/: (\d+)/g)].map((match) => Number(match[1]));
   });
 
+  /** That the nodes which don't stay have left: their memory is gone from their pnodes, and in superpages. */
+  const expectLeft = Effect.fnUntraced(function* (
+    stay: ReadonlyArray<number>,
+    pagesBefore: ReadonlyArray<number>,
+  ) {
+    const pages = yield* pnodePages;
+    const text = yield* guest.check("cat /proc/virtflex/status");
+    for (const v of vnodes) {
+      const outKiB = stay.includes(v) ? 0 : capacityKiB - lowKiB;
+      const goneKiB = ((pagesBefore[v] ?? 0) - (pages[v] ?? 0)) * 4;
+      expect(Math.abs(goneKiB - outKiB)).toBeLessThanOrEqual(2048);
+      const node = new RegExp(`^node ${String(v)} .*`, "m").exec(text)?.[0] ?? "";
+      expect(node).toMatch(stay.includes(v) ? / online / : / offline /);
+      // All but what is less than a superpage, or nearly.
+      const supers = Number(/supers (\d+)/.exec(node)?.[1]);
+      expect(supers * 2048).toBeGreaterThanOrEqual(outKiB * 0.8);
+    }
+  });
+
   /** Messages of the kernel above info since the module was loaded. */
   const complaints = Effect.map(guest.check("dmesg -r"), (text) =>
     text
@@ -201,9 +228,8 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
   /** For how much of a deadline the module waits for runtimes. */
   const waitForRuntimes = (percent: number) => option("ack_percent", String(percent));
 
-  const load_ = guest.check("insmod /root/virtflex.ko");
+  const load_ = guest.check(`insmod ${modulePath}`);
 
-  yield* guest.push(module, "/root/virtflex.ko");
   yield* guest.push(load, "/root/load", "755");
   yield* write({
     "numa/version": 1,
@@ -241,6 +267,7 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
     begin,
     answer,
     reach,
+    takenUp,
     cancel,
     ask,
     option,
@@ -251,6 +278,7 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
     complaints,
     start,
     stop,
+    expectLeft,
     expectUnchanged,
   };
 });
