@@ -35,7 +35,8 @@ const config = (name: string, pnodes: number): string => {
 /** What every guest of the lab finds in its root, built for the kernel that it runs. */
 export const modulePath = "/opt/virtflex/lib/virtflex.ko";
 
-const builtLoad = Effect.promise(async () => {
+/** `load.c`, for a guest or for dom0. */
+export const builtLoad = Effect.promise(async () => {
   const folder = await mkdtemp(join(tmpdir(), "virtflex-load-"));
   try {
     const load = join(folder, "load");
@@ -210,7 +211,7 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
 
   /** Starts `load ARGUMENTS` and waits until it is ready; the log's name. */
   const start = Effect.fnUntraced(function* (argumentsText: string) {
-    const log = `/tmp/load-${argumentsText.replace(/[^a-z0-9]+/g, "-")}`;
+    const log = `/tmp/load-${argumentsText.replace(/[^a-z0-9]+/g, "-").slice(0, 40)}`;
     yield* guest.check(
       `setsid /root/load ${argumentsText} >${log} 2>&1 </dev/null & echo $! >${log}.pid; ` +
         `for i in $(seq 600); do grep -q ready ${log} && exit 0; sleep 0.2; done; exit 1`,

@@ -6,7 +6,9 @@
  *   load cache FILE MIB   writes a file and checks it for ever
  *   load forks            starts processes that touch a megabyte, for ever
  *   load pipes MIB        fills pipes: kernel memory that nobody can move
- *   load grants DOMID MIB grants pages to its own domain DOMID and maps them
+ *   load offer DOMID N    grants N pages to domain DOMID and prints their references
+ *   load map DOMID REF... maps pages of domain DOMID, fills them with a pattern and checks it
+ *                         for ever
  *   load runtime          follows /proc/virtflex/topology and acknowledges
  *   load stubborn         has it open and does nothing
  *   load abuse            does what it must not; status 0 if all was refused
@@ -155,45 +157,37 @@ static void *map(int fd, size_t bytes, uint64_t offset)
 	return memory;
 }
 
-/* The page frames that a grant is mapped at come from the stock balloon, or from where it gets its own. */
-static void grants(unsigned int domain, size_t bytes)
+static void offer(unsigned int domain, unsigned int count)
 {
-	unsigned int count = bytes / 4096;
-	struct ioctl_gntalloc_alloc_gref *offer = calloc(1, sizeof(*offer) + 4 * count);
-	struct ioctl_gntdev_map_grant_ref *use = calloc(1, sizeof(*use) + sizeof(*use->refs) * count);
-	int alloc = device("/dev/xen/gntalloc");
-	int dev = device("/dev/xen/gntdev");
-	uint64_t *granted, *mapped;
+	struct ioctl_gntalloc_alloc_gref *offered = calloc(1, sizeof(*offered) + 4 * count);
+	int fd = device("/dev/xen/gntalloc");
 
-	offer->domid = domain;
-	offer->flags = GNTALLOC_FLAG_WRITABLE;
-	offer->count = count;
-	if (ioctl(alloc, IOCTL_GNTALLOC_ALLOC_GREF, offer))
+	offered->domid = domain;
+	offered->flags = GNTALLOC_FLAG_WRITABLE;
+	offered->count = count;
+	if (ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, offered))
 		die("IOCTL_GNTALLOC_ALLOC_GREF");
-	granted = map(alloc, bytes, offer->index);
+	map(fd, count * 4096, offered->index);
+	for (unsigned int i = 0; i < count; i++)
+		printf("%u%c", offered->gref_ids[i], i + 1 < count ? ' ' : '\n');
+	ready();
+	pause();
+}
+
+/* The page frames that a grant is mapped at come from the stock balloon, or from where it gets its own. */
+static void mapped(unsigned int domain, unsigned int count, char **refs)
+{
+	struct ioctl_gntdev_map_grant_ref *use = calloc(1, sizeof(*use) + sizeof(*use->refs) * count);
+	int fd = device("/dev/xen/gntdev");
 
 	use->count = count;
 	for (unsigned int i = 0; i < count; i++) {
 		use->refs[i].domid = domain;
-		use->refs[i].ref = offer->gref_ids[i];
+		use->refs[i].ref = strtoul(refs[i], NULL, 10);
 	}
-	if (ioctl(dev, IOCTL_GNTDEV_MAP_GRANT_REF, use))
+	if (ioctl(fd, IOCTL_GNTDEV_MAP_GRANT_REF, use))
 		die("IOCTL_GNTDEV_MAP_GRANT_REF");
-	mapped = map(dev, bytes, use->index);
-
-	for (uint64_t round = 0;; round++) {
-		for (size_t i = 0; i < bytes / 8; i += 512)
-			granted[i] = pattern(i, round);
-		for (size_t i = 0; i < bytes / 8; i += 512) {
-			if (mapped[i] != pattern(i, round)) {
-				fprintf(stderr, "granted word %zu of round %lu is lost\n", i, (long)round);
-				exit(2);
-			}
-		}
-		if (!round)
-			ready();
-		usleep(20000);
-	}
+	check(map(fd, count * 4096, use->index), count * 4096);
 }
 
 static void acknowledge(int fd, uint64_t generation)
@@ -316,8 +310,10 @@ int main(int argc, char **argv)
 		forks();
 	else if (!strcmp(what, "pipes") && argc == 3)
 		pipes(strtoul(last, NULL, 10) * MIB);
-	else if (!strcmp(what, "grants") && argc == 4)
-		grants(strtoul(argv[2], NULL, 10), strtoul(last, NULL, 10) * MIB);
+	else if (!strcmp(what, "offer") && argc == 4)
+		offer(strtoul(argv[2], NULL, 10), strtoul(last, NULL, 10));
+	else if (!strcmp(what, "map") && argc > 3)
+		mapped(strtoul(argv[2], NULL, 10), argc - 3, argv + 3);
 	else if (!strcmp(what, "runtime"))
 		runtime();
 	else if (!strcmp(what, "stubborn"))

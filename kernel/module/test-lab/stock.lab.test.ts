@@ -3,8 +3,24 @@
  */
 import { afterAll, describe, expect, it } from "@jest/globals";
 import { Effect } from "effect";
+import type * as Lab from "../../../tools/lab/src/Lab.ts";
 import { onLab } from "../../../tools/lab/src/Testing.ts";
-import { capacityKiB, destroy, lowKiB, make, minutes, using, vnodes } from "./guest.ts";
+import { builtLoad, capacityKiB, destroy, lowKiB, make, minutes, using, vnodes } from "./guest.ts";
+
+/** Pages of dom0 that a guest may map: their references. They are dom0's until the test ends. */
+const offer = Effect.fn("offer")(function* (lab: Lab.Lab, domain: string, pages: number) {
+  yield* lab.dom0.push(yield* builtLoad, "/tmp/load", "755");
+  const text = yield* Effect.acquireRelease(
+    lab.dom0.check(
+      `setsid /tmp/load offer ${domain} ${String(pages)} >/tmp/offer 2>&1 </dev/null & echo $! >/tmp/offer.pid; ` +
+        "for i in $(seq 600); do grep -q ready /tmp/offer && break; sleep 0.2; done; cat /tmp/offer",
+    ),
+    () => Effect.ignore(lab.dom0.run("kill $(cat /tmp/offer.pid)")),
+  );
+  const [references = "", last = ""] = text.split("\n");
+  expect([references.split(" ").length, last]).toEqual([pages, "ready"]);
+  return references;
+});
 
 describe("virtflex.ko beside the stock balloon", () => {
   afterAll(destroy("vf-stock"), 300_000);
@@ -34,7 +50,7 @@ describe("virtflex.ko beside the stock balloon", () => {
         expect(Math.abs(linuxMiB - mib)).toBeLessThanOrEqual(2);
       });
 
-      const grants = yield* g.start(`grants ${g.domain} 2`);
+      const grants = yield* g.start(`map 0 ${yield* offer(lab, g.domain, 128)}`);
       yield* expectMissing(0);
       yield* memSet(before.xenMiB - stockMiB);
       yield* expectMissing(stockMiB);
