@@ -25,6 +25,15 @@ const vnodeFlag = Flag.Int("vnode").pipe(
   Flag.withSchema(VnodeId),
 );
 
+/** `--make-room`, of all but shrink. */
+const roomConfig = {
+  makeRoom: Flag.Boolean("make-room").pipe(
+    Flag.withDescription("Where memory is short, move vnodes of any guest to other pnodes"),
+    Flag.withDefault(false),
+    Flag.withoutNegation,
+  ),
+};
+
 /** `DOMAIN --vnodes 2,3`, of expand and shrink. */
 export const vnodesConfig = {
   domain: domainArgument,
@@ -34,6 +43,9 @@ export const vnodesConfig = {
   ),
 };
 
+/** The same, of expand. */
+export const expandConfig = { ...vnodesConfig, ...roomConfig };
+
 /** `DOMAIN --vnode 1 --size 512M`. */
 export const resizeConfig = {
   domain: domainArgument,
@@ -42,6 +54,7 @@ export const resizeConfig = {
     Flag.withMetavar("SIZE"),
     Flag.withDescription("Its memory, such as 512M or 1.5G"),
   ),
+  ...roomConfig,
 };
 
 /** `DOMAIN --vnode 1 --pnode 2`. */
@@ -53,6 +66,7 @@ export const rehomeConfig = {
     Flag.withDescription("The pnode to move it to"),
     Flag.withSchema(PnodeId),
   ),
+  ...roomConfig,
 };
 
 export const vnodesWish = (
@@ -97,6 +111,7 @@ export const tradeConfig = {
   taker: Argument.String("taker").pipe(
     Argument.withDescription("Domain and its vnodes to put to use, such as batch:2,3"),
   ),
+  ...roomConfig,
 };
 
 const partOf = (verb: "expand" | "shrink", text: string) => {

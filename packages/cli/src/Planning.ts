@@ -3,6 +3,7 @@
  */
 import {
   costOfStep,
+  type DomainId,
   formatBytes,
   type Guest,
   type Host,
@@ -17,11 +18,12 @@ import { table } from "./Output.ts";
 import { stepText } from "./StepText.ts";
 import { UsageError } from "./UsageError.ts";
 
-/** One plan for all that is wished, on this host with these guests. */
+/** One plan for all that is wished, on this host with these guests; vnodes of `makeRoom` may go elsewhere for it. */
 export const planFor = Effect.fn("planFor")(function* (
   host: Host,
   guests: ReadonlyArray<Guest>,
   wishes: ReadonlyArray<Wish>,
+  makeRoom: ReadonlyArray<DomainId>,
 ) {
   const changes = yield* Effect.forEach(wishes, ({ domain, changeOf }) =>
     Effect.flatMap(
@@ -32,7 +34,7 @@ export const planFor = Effect.fn("planFor")(function* (
       ({ guest }) => changeOf(guest.domain),
     ),
   );
-  return yield* Effect.fromResult(planChanges(host, guests, changes));
+  return yield* Effect.fromResult(planChanges(host, guests, changes, { makeRoom }));
 });
 
 /** A host and its guests from a JSON file. */

@@ -279,6 +279,71 @@ describe("the choice of a pnode", () => {
   });
 });
 
+describe("making room", () => {
+  /** Domain 1 wants vnode 1 on pnode 1, where domains 2 and 3 have 1 and 3 GiB. */
+  const on = (...free: ReadonlyArray<number>) =>
+    host(
+      4,
+      4,
+      free.map((n) => n * GiB),
+    );
+  const guests = (machine: Host): ReadonlyArray<Guest> => [
+    guest(1, machine, [
+      { pnode: 0, capacityBytes: 2 * GiB },
+      { pnode: 1, capacityBytes: 2 * GiB, online: false, actualBytes: 0 },
+    ]),
+    guest(2, machine, [
+      { pnode: 1, capacityBytes: 1 * GiB },
+      { pnode: 2, capacityBytes: 1 * GiB },
+    ]),
+    guest(3, machine, [{ pnode: 1, capacityBytes: 3 * GiB }]),
+  ];
+  const all = [1, 2, 3].map(domain);
+  const changes = (machine: Host, makeRoom = all) =>
+    planned(machine, guests(machine), expand(1, 1), { makeRoom }).changes;
+
+  test("nothing moves where there is memory, or unless it may", () => {
+    expect(changes(on(9, 2, 9, 9))).toEqual([expand(1, 1)]);
+    const machine = on(9, 1, 9, 9);
+    expect(refused(machine, guests(machine), expand(1, 1)).code).toBe("NO_MEMORY");
+    expect(changes(machine, [domain(3)])).toEqual([expand(1, 1), rehome(3, 0, 0)]);
+  });
+  test("the smallest vnode that is enough goes, to a pnode that its guest does not use", () => {
+    expect(changes(on(1, 1, 9, 4))).toEqual([expand(1, 1), rehome(2, 0, 3)]);
+    expect(changes(on(0, 1, 9, 0))).toEqual([expand(1, 1), rehome(2, 0, 2)]);
+    expect(changes(on(9, 0, 9, 4))).toEqual([expand(1, 1), rehome(3, 0, 0)]);
+  });
+  test("what makes room moves with its vCPUs before the guest that wants it balloons in", () => {
+    const machine = on(9, 1, 9, 9);
+    const { steps } = planned(machine, guests(machine), expand(1, 1), { makeRoom: all });
+    const [move] = only(steps, "move");
+    expect(move).toMatchObject({ domain: 2, vnode: 0, pnode: { from: 1 } });
+    expect(steps.filter(({ domain: of }) => of === 2).map(({ _tag }) => _tag)).toEqual([
+      "reserve",
+      "move",
+      "pin",
+      "request",
+      "reserve",
+    ]);
+    expect(steps.findIndex(({ domain: of }) => of === 1)).toBe(5);
+  });
+  test("a vnode that goes to a full pnode has room made for it, too", () => {
+    const machine = on(9, 1, 9, 9);
+    const result = planned(machine, guests(machine), rehome(1, 0, 1), { makeRoom: all });
+    // What left pnode 0 counts as free there.
+    expect(result.changes).toEqual([rehome(1, 0, 1), rehome(2, 0, 0)]);
+  });
+  test("where no pnode has room for them the refusal is that of the change itself", () => {
+    const machine = on(0, 1, 0, 0);
+    const options = { makeRoom: all };
+    const alone = refused(machine, guests(machine), expand(1, 1));
+    expect(refused(machine, guests(machine), expand(1, 1), options)).toEqual(alone);
+    // Both would have to go, and there is room for one.
+    const tight = on(0, 0, 0, 1);
+    expect(refused(tight, guests(tight), expand(1, 1), options).code).toBe("NO_MEMORY");
+  });
+});
+
 describe("vnodes that move against each other", () => {
   const couple = (machine: Host): ReadonlyArray<Guest> => [
     guest(1, machine, [{ pnode: 0, capacityBytes: 2 * GiB }]),

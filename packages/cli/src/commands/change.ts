@@ -7,6 +7,7 @@ import { Clock, Effect } from "effect";
 import { Command, Flag } from "effect/cli";
 import {
   about,
+  expandConfig,
   rehomeConfig,
   rehomeWish,
   resizeConfig,
@@ -40,6 +41,7 @@ const applyConfig = {
 };
 
 interface ApplyInput {
+  readonly makeRoom?: boolean;
   readonly dryRun: boolean;
   readonly timeout: string;
 }
@@ -49,7 +51,7 @@ const changeText = (plan: Plan, elapsedMs: number) =>
 
 const change = Effect.fnUntraced(function* (
   wishes: ReadonlyArray<Wish>,
-  { dryRun, timeout }: ApplyInput,
+  { makeRoom = false, dryRun, timeout }: ApplyInput,
 ) {
   const deadline = yield* parseTimeout(timeout);
   const { guests } = yield* survey;
@@ -58,8 +60,14 @@ const change = Effect.fnUntraced(function* (
     const { guest } = yield* findGuest(guests, wish.domain);
     if (!dryRun) yield* prepare(guest.domain, limits, progressView());
   }
-  const { topology } = yield* survey;
-  const plan = yield* planFor(topology.host, topology.guests, wishes);
+  const { topology, guests: surveyed } = yield* survey;
+  const movable = makeRoom ? surveyed.filter(({ report }) => report.aware) : [];
+  const plan = yield* planFor(
+    topology.host,
+    topology.guests,
+    wishes,
+    movable.map(({ guest }) => guest.domain),
+  );
   if (dryRun) return yield* print(plan, () => planText(plan));
   const began = yield* Clock.currentTimeMillis;
   const view = progressView();
@@ -85,12 +93,16 @@ const change = Effect.fnUntraced(function* (
 }, Effect.provide(controlLayer));
 
 export const changes = [
-  Command.make("expand", { ...vnodesConfig, ...applyConfig }, (input) =>
+  Command.make("expand", { ...expandConfig, ...applyConfig }, (input) =>
     change([vnodesWish("expand", input)], input),
   ).pipe(
     Command.withDescription(about.expand),
     Command.withExamples([
       { command: "virtflex expand web --vnodes 2,3", description: "Put vnodes 2 and 3 to use" },
+      {
+        command: "virtflex expand web --vnodes 3 --make-room",
+        description: "Put vnode 3 to use; other guests' vnodes leave its pnode if they must",
+      },
     ]),
   ),
   Command.make("shrink", { ...vnodesConfig, ...applyConfig }, (input) =>

@@ -6,6 +6,7 @@ import { Effect, Option } from "effect";
 import { Command, Flag } from "effect/cli";
 import {
   about,
+  expandConfig,
   rehomeConfig,
   rehomeWish,
   resizeConfig,
@@ -31,32 +32,46 @@ const root = Command.make("plan").pipe(
   }),
 );
 
-const show = Effect.fnUntraced(function* (wishes: ReadonlyArray<Wish>) {
+/** Each guest of a file can make room; of a host those which know of Virtflex. */
+const surveyed = Effect.map(survey, ({ topology, guests }) => ({
+  ...topology,
+  movable: guests.filter(({ report }) => report.aware).map(({ guest }) => guest.domain),
+}));
+const described = (file: string) =>
+  Effect.map(readTopology(file), (topology) => ({
+    ...topology,
+    movable: topology.guests.map(({ domain }) => domain),
+  }));
+
+const show = Effect.fnUntraced(function* (
+  wishes: ReadonlyArray<Wish>,
+  { makeRoom = false }: { readonly makeRoom?: boolean },
+) {
   const { topology: file } = yield* root;
-  const { host, guests } = Option.isSome(file)
-    ? yield* readTopology(file.value)
-    : yield* Effect.map(survey, ({ topology }) => topology).pipe(Effect.provide(hostLayer));
-  const plan = yield* planFor(host, guests, wishes);
+  const { host, guests, movable } = Option.isSome(file)
+    ? yield* described(file.value)
+    : yield* Effect.provide(surveyed, hostLayer);
+  const plan = yield* planFor(host, guests, wishes, makeRoom ? movable : []);
   yield* print(plan, () => planText(plan));
 });
 
 export const plan = root.pipe(
   Command.withSubcommands([
-    Command.make("expand", vnodesConfig, (input) => show([vnodesWish("expand", input)])).pipe(
-      Command.withDescription(about.expand),
-    ),
-    Command.make("shrink", vnodesConfig, (input) => show([vnodesWish("shrink", input)])).pipe(
+    Command.make("expand", expandConfig, (input) =>
+      show([vnodesWish("expand", input)], input),
+    ).pipe(Command.withDescription(about.expand)),
+    Command.make("shrink", vnodesConfig, (input) => show([vnodesWish("shrink", input)], {})).pipe(
       Command.withDescription(about.shrink),
     ),
-    Command.make("resize", resizeConfig, (input) => show([resizeWish(input)])).pipe(
+    Command.make("resize", resizeConfig, (input) => show([resizeWish(input)], input)).pipe(
       Command.withDescription(about.resize),
     ),
-    Command.make("rehome", rehomeConfig, (input) => show([rehomeWish(input)])).pipe(
+    Command.make("rehome", rehomeConfig, (input) => show([rehomeWish(input)], input)).pipe(
       Command.withDescription(about.rehome),
     ),
-    Command.make("trade", tradeConfig, (input) => Effect.flatMap(tradeWishes(input), show)).pipe(
-      Command.withDescription(about.trade),
-    ),
+    Command.make("trade", tradeConfig, (input) =>
+      Effect.flatMap(tradeWishes(input), (wishes) => show(wishes, input)),
+    ).pipe(Command.withDescription(about.trade)),
   ]),
   Command.withExamples([
     {

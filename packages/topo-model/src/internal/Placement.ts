@@ -45,7 +45,7 @@ const movesTo = ({ vnode, pnode }: Task): boolean => vnode.pnode !== pnode;
 const isTaking = ({ kind }: Task): boolean => kind === "expand" || kind === "raise";
 
 /** What each pnode must give at most and what it has for it, the tasks going where they say. */
-const balanceOf = (ground: Ground, tasks: ReadonlyArray<Task>) => {
+export const balanceOf = (ground: Ground, tasks: ReadonlyArray<Task>) => {
   const needed = ground.free.map(() => 0);
   const available = [...ground.free];
   for (const task of tasks) {
