@@ -1,5 +1,6 @@
 /** What `virtflex` in dom0 of a real Xen says and does, against Xen's own tools. */
 import { describe, expect, it } from "@jest/globals";
+import type { Topology } from "@virtflex/topo-model";
 import { Effect } from "effect";
 import type { Host } from "../../../tools/lab/src/Lab.ts";
 import { defaultGuest } from "../../../tools/lab/src/Lab.ts";
@@ -7,34 +8,6 @@ import { onLab } from "../../../tools/lab/src/Testing.ts";
 
 const minutes = (n: number) => n * 60_000;
 const mib = 1024 ** 2;
-
-interface Listed {
-  readonly host: {
-    readonly pnodes: ReadonlyArray<{
-      readonly id: number;
-      readonly pcpus: ReadonlyArray<number>;
-      readonly memoryBytes: number;
-      readonly freeBytes: number;
-    }>;
-    readonly distances: ReadonlyArray<ReadonlyArray<number>>;
-  };
-  readonly guests: ReadonlyArray<{
-    readonly domain: number;
-    readonly name: string;
-    readonly vcpus: ReadonlyArray<{
-      readonly id: number;
-      readonly online: boolean;
-      readonly affinity: ReadonlyArray<number>;
-    }>;
-    readonly vnodes: ReadonlyArray<{
-      readonly id: number;
-      readonly pnode: number;
-      readonly capacityBytes: number;
-      readonly vcpus: ReadonlyArray<number>;
-    }>;
-    readonly distances: ReadonlyArray<ReadonlyArray<number>>;
-  }>;
-}
 
 const slow = { timeout: "5 minutes" } as const;
 
@@ -111,7 +84,7 @@ describe("virtflex in dom0", () => {
     "lists nodes, distances and free memory as xl info -n, vCPUs as xl vcpu-list, vNUMA as libxl built it",
     onLab(function* ({ dom0 }) {
       const before = yield* xlInfo(dom0);
-      const { host, guests } = yield* json<Listed>(dom0, "list");
+      const { host, guests } = yield* json<Topology>(dom0, "list");
       const after = yield* xlInfo(dom0);
 
       expect(before.nodes.length).toBeGreaterThan(1);

@@ -19,6 +19,10 @@ interface Session {
   readonly transactions: Map<number, TransactionHandle>;
 }
 
+type StoreOperation<A> = (
+  target: StoreConnection["service"] | TransactionHandle,
+) => Effect.Effect<A, XenStoreFailure>;
+
 /** Where a request comes from. */
 export interface From {
   readonly client: Rpc.ServerClient;
@@ -113,9 +117,7 @@ export class Sessions {
   store<A>(
     from: From,
     transaction: number | undefined,
-    run: (
-      target: StoreConnection["service"] | TransactionHandle,
-    ) => Effect.Effect<A, XenStoreFailure>,
+    run: StoreOperation<A>,
   ): Effect.Effect<A, XenStoreFailure> {
     return Effect.flatMap(this.of(from), (session) =>
       transaction === undefined
@@ -128,9 +130,7 @@ export class Sessions {
   change<A>(
     from: From,
     transaction: number | undefined,
-    run: (
-      target: StoreConnection["service"] | TransactionHandle,
-    ) => Effect.Effect<A, XenStoreFailure>,
+    run: StoreOperation<A>,
   ): Effect.Effect<A, XenStoreFailure> {
     const changed = this.store(from, transaction, run);
     return transaction === undefined ? Effect.andThen(this.#spend(from), changed) : changed;
