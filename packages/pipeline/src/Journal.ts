@@ -72,6 +72,7 @@ const read = Effect.fnUntraced(function* (store: XenStoreOps, path: string) {
 /** Every change that is not committed. @since 0.1.0 */
 export const journals = Effect.gen(function* () {
   const store = yield* XenStore;
+  if ((yield* listOptional(store, root)).length === 0) return [];
   return yield* store.transaction((transaction) =>
     Effect.flatMap(
       listOptional(transaction, root),

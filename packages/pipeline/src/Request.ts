@@ -1,6 +1,6 @@
 /**
- * A request to the guest: written in one transaction, awaited by watch,
- * cancelled and taken back. See contracts.md, "xenstore: host ↔ guest".
+ * A request to the guest: written after the keys that it is about, awaited by
+ * one watch, cancelled and taken back. See contracts.md, "xenstore: host ↔ guest".
  *
  * The host's own keys say what was asked; the guest's say only what became of
  * it, and are hostile: a value that is not of its grammar, that names another
@@ -20,7 +20,7 @@ import {
   GuestSilent,
   TargetMissed,
 } from "./ChangeError.ts";
-import { isAware, parseOptional, readKey } from "./StoreKeys.ts";
+import { isAware, parseOptional, readKey, readOptional } from "./StoreKeys.ts";
 
 const { at, path } = NumaKeys;
 
@@ -68,9 +68,14 @@ const readStatus = Effect.fnUntraced(function* (
   } satisfies GuestStatus;
 });
 
+/** libxl writes it when it builds a domain, and removes the directory before the domain. */
+const hasDirectory = (store: XenStoreOps, domain: DomainId) =>
+  Effect.map(readOptional(store, at(domain, "domid")), (domid) => domid !== undefined);
+
 const checkAlive = Effect.fnUntraced(function* (domain: DomainId) {
   const hypervisor = yield* Hypervisor;
   const gone = Effect.fail(new DomainGone({ domain }));
+  if (!(yield* hasDirectory(yield* XenStore, domain))) return yield* gone;
   const { state } = yield* hypervisor.domain(domain).pipe(
     Effect.catchIf(
       (error) => error._tag === "HypervisorError" && error.reason === "NoSuchDomain",
@@ -80,15 +85,25 @@ const checkAlive = Effect.fnUntraced(function* (domain: DomainId) {
   if (state === "dying") return yield* gone;
 });
 
+/** A write that came after the end of its domain has brought back its directory. */
+const clearAway = Effect.fnUntraced(function* (domain: DomainId) {
+  const store = yield* XenStore;
+  if (!(yield* hasDirectory(store, domain))) yield* store.remove(NumaKeys.domainPath(domain));
+});
+
 /** What is not there may have gone with its domain. */
 const namingTheGone = <A, E, R>(effect: Effect.Effect<A, E, R>, { domain }: RequestStep) =>
-  Effect.tapError(effect, (error) =>
-    error instanceof XenStoreError && error.errno === "ENOENT" ? checkAlive(domain) : Effect.void,
+  effect.pipe(
+    Effect.tapError((error) =>
+      error instanceof XenStoreError && error.errno === "ENOENT" ? checkAlive(domain) : Effect.void,
+    ),
+    Effect.tapError((error) => (error instanceof DomainGone ? clearAway(domain) : Effect.void)),
   );
 
 /** The host's own keys of a request step. */
-const writeVnodes = Effect.fnUntraced(function* (store: XenStoreOps, step: RequestStep) {
-  // Without this a write would bring back the directory of a domain that is gone.
+const writeVnodes = Effect.fnUntraced(function* (step: RequestStep) {
+  const store = yield* XenStore;
+  // Not for a domain that is gone.
   yield* store.read(at(step.domain, path.version));
   const write = (key: string, value: string) => store.write(at(step.domain, key), value);
   const writes = step.vnodes.flatMap(({ vnode, pnode, targetBytes, desired }) => [
@@ -101,22 +116,22 @@ const writeVnodes = Effect.fnUntraced(function* (store: XenStoreOps, step: Reque
 
 const clampDeadline = (ms: number) => Math.min(Math.max(1, Math.ceil(ms)), NumaKeys.maxDeadlineMs);
 
-/** Writes the request; answers its id. */
+/**
+ * Writes the request; answers its id. No transaction: the request comes when all that
+ * it is about is there, a guest acts on nothing else, and the journal keeps
+ * other controllers away.
+ */
 const submit = Effect.fn("Request.submit")(function* (step: RequestStep, deadlineMs: number) {
   const store = yield* XenStore;
   const key = at(step.domain, path.request);
-  return yield* store.transaction(
-    Effect.fnUntraced(function* (transaction) {
-      const [last] = yield* Effect.all(
-        [parseOptional(transaction, key, NumaKeys.parseRequest), writeVnodes(transaction, step)],
-        atOnce,
-      );
-      const id = (last?.id ?? 0) + 1;
-      const request = { id, op: step.op.to, deadlineMs: clampDeadline(deadlineMs) };
-      yield* transaction.write(key, NumaKeys.printRequest(request));
-      return id;
-    }),
+  const [last] = yield* Effect.all(
+    [parseOptional(store, key, NumaKeys.parseRequest), writeVnodes(step)],
+    atOnce,
   );
+  const id = (last?.id ?? 0) + 1;
+  const request = { id, op: step.op.to, deadlineMs: clampDeadline(deadlineMs) };
+  yield* store.write(key, NumaKeys.printRequest(request));
+  return id;
 });
 
 const order = ["accepted", "evacuating", "resizing", "settling", "done", "failed", "cancelled"];
@@ -130,10 +145,8 @@ const ended = Effect.fn("Request.ended")(function* <E, R>(
   onStatus: (status: GuestStatus) => Effect.Effect<void, E, R>,
 ) {
   const store = yield* XenStore;
-  const last = yield* Stream.merge(
-    store.watch(at(domain, path.status)),
-    store.watch("@releaseDomain"),
-  ).pipe(
+  // It tells of the end of the domain as well, whose directory goes.
+  const last = yield* store.watch(at(domain, path.status)).pipe(
     // What there is now says all that the events before it did.
     Stream.buffer({ capacity: 1, strategy: "sliding" }),
     // A guest that writes without end costs the host this much and no more.
@@ -249,7 +262,6 @@ export const takeBack = Effect.fn("Request.takeBack")(function* (
   onStatus: OnStatus,
 ) {
   const { domain } = inverse;
-  const store = yield* XenStore;
   const status = completed ? undefined : yield* settle(inverse, graceMs, onStatus);
   const strayed = status?.state === "failed" && status.code === "restore";
   if (completed || status?.state === "done" || (strayed && (yield* isAware(domain)))) {
@@ -260,7 +272,7 @@ export const takeBack = Effect.fn("Request.takeBack")(function* (
       }),
     );
   }
-  yield* store.transaction((transaction) => writeVnodes(transaction, inverse));
+  yield* writeVnodes(inverse);
   if (status === undefined || status.state === "cancelled") return;
   if (status.state !== "failed") return yield* new GuestSilent({ domain, request: status.id });
   if (strayed) {

@@ -331,6 +331,30 @@ test("a domain that is destroyed in the middle: a typed failure, its memory retu
     }),
   ));
 
+test("a domain that is destroyed as the request is written: nothing brings its directory back", () =>
+  run(
+    Effect.gen(function* () {
+      const host = yield* EmbeddedHost;
+      const store = yield* XenStore;
+      yield* runGuest(() => Effect.void);
+      const late = XenStore.of({
+        ...store,
+        write: (path, value) =>
+          path === NumaKeys.at(domain, NumaKeys.path.request)
+            ? Effect.andThen(Effect.orDie(host.destroyGuest(domain)), store.write(path, value))
+            : store.write(path, value),
+      });
+      const failed = yield* failureOf(apply(shrinkPlan, silently)).pipe(
+        Effect.provideService(XenStore, late),
+      );
+      expect(failed.error).toMatchObject({ code: "DOMAIN_GONE", domain });
+      expect(failed.rollback.left).toEqual([]);
+      const error = yield* Effect.flip(store.read(NumaKeys.domainPath(domain)));
+      expect(error).toMatchObject({ errno: "ENOENT" });
+      expect(yield* openChanges).toEqual([]);
+    }),
+  ));
+
 test("two changes at once: the second is refused and the first goes on", () =>
   run(
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { NodeServices } from "@effect/platform-node";
-import { DomainId } from "@virtflex/topo-model";
+import { DomainId, NumaKeys } from "@virtflex/topo-model";
 import { type Hypervisor, XenStore } from "@virtflex/xen-control";
 import { type EmbeddedHost, layer as embeddedLayer } from "@virtflex/xen-control/embedded";
 import { Effect, Layer, type Scope } from "effect";
@@ -66,6 +66,39 @@ test.each(deaths)("a controller died, $begun steps begun, the last done: $lastDo
       expect(recovered).toMatchObject([{ domains: [domain], rollback: { left: [] } }]);
       expect(yield* everything).toEqual(before);
       expect(yield* openChanges.pipe(successor("gone"))).toEqual([]);
+    }),
+  ),
+);
+
+/** The host's keys of the vnode that the plan takes. */
+const hostKeys = Effect.gen(function* () {
+  const store = yield* XenStore;
+  const { pnode, target, desired } = NumaKeys.path;
+  return yield* Effect.forEach([pnode(3), target(3), desired(3)], (key) =>
+    store.read(NumaKeys.at(domain, key)),
+  );
+});
+
+test.each([0, 1, 2, 3])("a controller died, %i of the keys of its request written", (written) =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      const before = [yield* hostKeys, yield* everything];
+      const store = yield* XenStore;
+      let left = written;
+      const dying = XenStore.of({
+        ...store,
+        write: (path, value) =>
+          path.startsWith(NumaKeys.at(domain, "numa/")) && left-- <= 0
+            ? Effect.die("killed")
+            : store.write(path, value),
+      });
+      yield* killed(1, true).pipe(Effect.provideService(XenStore, dying), Effect.exit);
+      const request = store.read(NumaKeys.at(domain, NumaKeys.path.request));
+      expect(yield* Effect.flip(request)).toMatchObject({ errno: "ENOENT" });
+      const recovered = yield* recover({ limits, onProgress: silent }).pipe(successor("gone"));
+      expect(recovered).toMatchObject([{ domains: [domain], rollback: { left: [] } }]);
+      expect([yield* hostKeys, yield* everything]).toEqual(before);
     }),
   ),
 );

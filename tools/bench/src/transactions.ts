@@ -1,10 +1,10 @@
 /**
  * What one change of a guest's topology costs in transactions and watches of xenstore on the host's side: on an
- * embedded host, counted between the pipeline and the store. The live layer sets
- * vCPUs online or offline by a transaction of its own, so each such step counts as one.
+ * embedded host, counted between the pipeline and the store. What the live hypervisor writes itself
+ * (`cpu/<n>/availability`) it writes without either.
  */
 import * as NodeServices from "@effect/platform-node/NodeServices";
-import { apply, Controller, survey } from "@virtflex/pipeline";
+import { apply, Controller, prepare, survey } from "@virtflex/pipeline";
 import { DomainId, plan, VnodeId } from "@virtflex/topo-model";
 import { XenStore } from "@virtflex/xen-control";
 import * as EmbeddedClient from "@virtflex/xen-control/embedded-client";
@@ -38,14 +38,17 @@ const countingLayer = Layer.effect(
   ),
 );
 
+const silent = () => Effect.void;
+
+/** Of all that the command does for it. */
 const costOf = Effect.fnUntraced(function* (verb: "expand" | "shrink") {
+  count = { ...none };
+  yield* prepare(domain, { graceMs: 1_000, deadlineMs: 1_000 }, silent);
   const { topology } = yield* survey;
   const change = { _tag: verb, domain, vnodes };
   const steps = yield* Effect.fromResult(plan(topology.host, topology.guests, change));
-  count = { ...none };
-  yield* apply(steps, { deadline: "30 seconds", onProgress: () => Effect.void });
-  const ofVcpus = steps.steps.filter(({ _tag }) => _tag === "vcpus").length;
-  return { ...count, transactions: count.transactions + ofVcpus };
+  yield* apply(steps, { deadline: "30 seconds", onProgress: silent });
+  return count;
 });
 
 const bench = Effect.gen(function* () {

@@ -197,21 +197,18 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
   ) {
     const operation = "setVcpusOnline";
     yield* withVcpus(operation, id, vcpus);
-    yield* store
-      .transaction((t) =>
-        Effect.forEach(
-          vcpus,
-          (vcpu) =>
-            t.write(
-              NumaKeys.at(id, NumaKeys.path.availability(vcpu)),
-              NumaKeys.printAvailability(online),
-            ),
-          { discard: true },
+    // A guest's kernel looks at each of the keys by itself: no transaction.
+    yield* Effect.forEach(
+      vcpus,
+      (vcpu) =>
+        store.write(
+          NumaKeys.at(id, NumaKeys.path.availability(vcpu)),
+          NumaKeys.printAvailability(online),
         ),
-      )
-      .pipe(
-        Effect.catchTag("XenStoreError", ({ message }) => refuse("Refused", operation, message)),
-      );
+      { concurrency: "unbounded", discard: true },
+    ).pipe(
+      Effect.catchTag("XenStoreError", ({ message }) => refuse("Refused", operation, message)),
+    );
   });
 
   const pinVcpus = Effect.fn("LiveHypervisor.pinVcpus")(function* (
