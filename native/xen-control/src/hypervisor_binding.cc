@@ -150,6 +150,9 @@ Napi::Value domain_objects(Napi::Env env, const std::vector<XenDomain> &domains)
 							    vcpu.Set("online", of.online);
 							    vcpu.Set("affinity",
 								     numbers(env, of.affinity));
+							    vcpu.Set("softAffinity",
+								     numbers(env,
+									     of.soft_affinity));
 						    }));
 		domain.Set("vnodes",
 			   objects<XenDomain::Vnode>(env, from.vnodes,

@@ -154,19 +154,25 @@ CpuMap new_map()
 	return map;
 }
 
+std::vector<uint32_t> cpus_in(const CpuMap &map)
+{
+	int cpus = xen().get_max_cpus(xen().handle);
+	std::vector<uint32_t> found;
+
+	for (int cpu = 0; cpu < cpus; cpu++)
+		if (map.get()[cpu / 8] & 1 << cpu % 8)
+			found.push_back(cpu);
+	return found;
+}
+
 XenDomain::Vcpu vcpu_of(uint32_t domain, uint32_t vcpu, bool online)
 {
-	CpuMap hard = new_map();
-	int cpus = xen().get_max_cpus(xen().handle);
-	XenDomain::Vcpu described = { vcpu, online, {} };
+	CpuMap hard = new_map(), soft = new_map();
 
-	check(xen().vcpu_getaffinity(xen().handle, domain, vcpu, hard.get(), nullptr,
-				     XEN_VCPUAFFINITY_HARD),
+	check(xen().vcpu_getaffinity(xen().handle, domain, vcpu, hard.get(), soft.get(),
+				     XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT),
 	      "vcpu_getaffinity");
-	for (int cpu = 0; cpu < cpus; cpu++)
-		if (hard.get()[cpu / 8] & 1 << cpu % 8)
-			described.affinity.push_back(cpu);
-	return described;
+	return { vcpu, online, cpus_in(hard), cpus_in(soft) };
 }
 
 struct Vnuma {

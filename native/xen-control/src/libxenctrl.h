@@ -42,6 +42,7 @@ struct XenDomain {
 		uint32_t id;
 		bool online;
 		std::vector<uint32_t> affinity; /* hard */
+		std::vector<uint32_t> soft_affinity;
 	};
 	struct Vnode {
 		uint64_t size_bytes;

@@ -97,11 +97,13 @@ int xc_vcpu_getinfo(xc_interface *xch UNUSED, uint32_t domain UNUSED, uint32_t v
 }
 
 int xc_vcpu_getaffinity(xc_interface *xch UNUSED, uint32_t domain, int vcpu UNUSED,
-			xc_cpumap_t hard, xc_cpumap_t soft UNUSED, uint32_t flags UNUSED)
+			xc_cpumap_t hard, xc_cpumap_t soft, uint32_t flags UNUSED)
 {
 	if (domain == gone)
 		return fail(ESRCH);
 	hard[0] = affinity;
+	/* More than there are. */
+	soft[0] = 0xff;
 	return 0;
 }
 

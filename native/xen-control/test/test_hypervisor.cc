@@ -32,6 +32,7 @@ static void describes()
 	CHECK(all[0].vnodes.size() == 2 && all[0].vnodes[0].size_bytes == 8192);
 	CHECK((all[0].vnodes[1].vcpus == std::vector<uint32_t>{ 1 }));
 	CHECK(all[0].vcpus[0].online && !all[0].vcpus[1].online);
+	CHECK((all[0].vcpus[0].soft_affinity == std::vector<uint32_t>{ 0, 1, 2, 3 }));
 	CHECK(all[1].vnodes.empty());
 	CHECK(xen_domain(300).size() == 1 && xen_domain(301).empty());
 }

@@ -48,7 +48,7 @@ export const contractVersion = "1";
 export const path = {
   /** Host. */
   version: "numa/version",
-  /** Host, written last in the transaction of a change. */
+  /** Host, written when the other keys of the change stand. */
   request: "numa/request",
   /** Host. */
   nodes: "numa/node",

@@ -48,8 +48,8 @@ export const RequestOp = Schema.Literals(["expand", "shrink", "rehome", "resize"
 export type RequestOp = typeof RequestOp.Type;
 
 /**
- * One request to the guest: targets and desired states of vnodes, written in
- * one transaction, then awaited until the guest says done or failed.
+ * One request to the guest: targets and desired states of vnodes, written before
+ * it, then awaited until the guest says done or failed.
  *
  * @since 0.1.0
  */

@@ -9,7 +9,7 @@ import {
   Distances,
   DomainId,
   type Host,
-  type PcpuId,
+  PcpuId,
   PnodeId,
   Vcpu,
   VcpuId,
@@ -57,7 +57,11 @@ export const DomainInfo = Schema.Struct({
   memoryBytes: Bytes,
   /** The most that it may hold. */
   limitBytes: Bytes,
+  /** What the toolstack wants it to hold (`memory/target`); what it holds where there is no such key. */
+  targetBytes: Bytes,
   vcpus: Schema.Array(Vcpu),
+  /** The pcpus that each of the vCPUs runs on for choice (soft affinity). */
+  softAffinity: Schema.Array(Schema.Struct({ vcpu: VcpuId, pcpus: Schema.Array(PcpuId) })),
   /** Virtual NUMA as built; empty for a domain without it. */
   vnuma: Schema.Array(
     Schema.Struct({

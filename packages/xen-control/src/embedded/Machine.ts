@@ -133,11 +133,11 @@ export class Machine {
   }
 
   get domains(): ReadonlyArray<DomainInfo> {
-    return [...this.#domains.values()].map(describe);
+    return [...this.#domains.values()].map((domain) => this.#describe(domain));
   }
 
   domain(id: DomainId): Answer<DomainInfo> {
-    return Result.map(this.#find("domain", id), describe);
+    return Result.map(this.#find("domain", id), (domain) => this.#describe(domain));
   }
 
   has(id: DomainId): boolean {
@@ -434,6 +434,39 @@ export class Machine {
     }
     this.store.disconnect(kernel);
   }
+
+  #describe(domain: DomainState): DomainInfo {
+    const resident = new Map<PnodeId, number>();
+    for (const { pnode, heldBytes } of domain.vnodes) {
+      resident.set(pnode, (resident.get(pnode) ?? 0) + heldBytes);
+    }
+    const dom0 = this.store.connect(0);
+    const wanted = Result.flatMap(
+      dom0.read(NumaKeys.at(domain.id, "memory/target")),
+      NumaKeys.parseKib,
+    );
+    this.store.disconnect(dom0);
+    // As Xen has it where nobody says otherwise.
+    const all = [...this.#pnodes.values()].flatMap(({ pcpus }) => pcpus);
+    return {
+      domain: domain.id,
+      name: domain.name,
+      state: domain.paused ? "paused" : "running",
+      memoryBytes: heldBy(domain),
+      limitBytes: domain.limitBytes,
+      targetBytes: Result.getOrElse(wanted, () => heldBy(domain)),
+      vcpus: domain.vcpus.map((vcpu) => ({ ...vcpu })),
+      softAffinity: domain.vcpus.map(({ id }) => ({ vcpu: id, pcpus: all })),
+      vnuma: domain.vnodes.map(({ id, pnode, capacityBytes, vcpus }) => ({
+        id,
+        pnode,
+        capacityBytes,
+        vcpus,
+      })),
+      distances: domain.distances,
+      residentBytes: [...resident].map(([pnode, bytes]) => ({ pnode, bytes })),
+    };
+  }
 }
 
 const findVnode = (operation: string, domain: DomainState, id: VnodeId): Answer<VnodeState> => {
@@ -441,27 +474,4 @@ const findVnode = (operation: string, domain: DomainState, id: VnodeId): Answer<
   return vnode === undefined
     ? refuse("NoSuchNode", operation, `domain ${domain.id} has no vnode ${id}`)
     : Result.succeed(vnode);
-};
-
-const describe = (domain: DomainState): DomainInfo => {
-  const resident = new Map<PnodeId, number>();
-  for (const { pnode, heldBytes } of domain.vnodes) {
-    resident.set(pnode, (resident.get(pnode) ?? 0) + heldBytes);
-  }
-  return {
-    domain: domain.id,
-    name: domain.name,
-    state: domain.paused ? "paused" : "running",
-    memoryBytes: heldBy(domain),
-    limitBytes: domain.limitBytes,
-    vcpus: domain.vcpus.map((vcpu) => ({ ...vcpu })),
-    vnuma: domain.vnodes.map(({ id, pnode, capacityBytes, vcpus }) => ({
-      id,
-      pnode,
-      capacityBytes,
-      vcpus,
-    })),
-    distances: domain.distances,
-    residentBytes: [...resident].map(([pnode, bytes]) => ({ pnode, bytes })),
-  };
 };

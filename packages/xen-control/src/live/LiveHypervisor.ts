@@ -134,7 +134,12 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
 
   const describe = Effect.fnUntraced(function* (domain: NativeDomain, on: NativeHost) {
     const id = DomainId.make(domain.id);
+    // A mask of Xen's may name CPUs that are not.
+    const there = new Set(on.cpus.map((cpu) => cpu.id));
+    const pcpus = (mask: ReadonlyArray<number>) =>
+      mask.filter((cpu) => there.has(cpu)).map((cpu) => PcpuId.make(cpu));
     const name = yield* key(id, "name", Result.succeed);
+    const targetBytes = yield* key(id, "memory/target", NumaKeys.parseKib);
     // One that the guest has not brought up yet, as it boots, is for it to use all the same.
     const mayUse = yield* Effect.forEach(
       domain.vcpus,
@@ -147,10 +152,15 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
       state: domain.dying ? "dying" : domain.paused ? "paused" : "running",
       memoryBytes: domain.heldBytes,
       limitBytes: domain.limitBytes,
+      targetBytes: targetBytes ?? domain.heldBytes,
       vcpus: domain.vcpus.map((vcpu, index) => ({
         id: VcpuId.make(vcpu.id),
         online: mayUse[index] ?? vcpu.online,
-        affinity: vcpu.affinity.map((cpu) => PcpuId.make(cpu)),
+        affinity: pcpus(vcpu.affinity),
+      })),
+      softAffinity: domain.vcpus.map((vcpu) => ({
+        vcpu: VcpuId.make(vcpu.id),
+        pcpus: pcpus(vcpu.softAffinity),
       })),
       vnuma: yield* Effect.forEach(domain.vnodes, ({ sizeBytes, vcpus }, vnode) =>
         Effect.map(pnodeOf(domain, vnode, on), (pnode) => ({

@@ -58,6 +58,7 @@ export interface NativeDomain {
     readonly id: number;
     readonly online: boolean;
     readonly affinity: ReadonlyArray<number>;
+    readonly softAffinity: ReadonlyArray<number>;
   }>;
   /** By their ids; none without virtual NUMA. */
   readonly vnodes: ReadonlyArray<{

@@ -93,6 +93,28 @@ export const hypervisorCases = (subject: DomainId): ReadonlyArray<Case<XenStore 
     }),
   );
 
+  check("says what memory is wanted, and where each vCPU likes to run", (xen, info) =>
+    Effect.gen(function* () {
+      const store = yield* XenStore;
+      const key = NumaKeys.at(subject, "memory/target");
+      const before = yield* store.read(key);
+      yield* store.write(key, "65536");
+      assert.strictEqual((yield* xen.domain(subject)).targetBytes, 64 * mib);
+      yield* store.write(key, "much");
+      assert.strictEqual((yield* xen.domain(subject)).targetBytes, info.memoryBytes);
+      yield* store.write(key, before);
+      assert.deepStrictEqual(
+        info.softAffinity.map(({ vcpu }) => vcpu),
+        info.vcpus.map(({ id }) => id),
+      );
+      const all = (yield* xen.host).pnodes.flatMap(({ pcpus }) => pcpus);
+      for (const { pcpus } of info.softAffinity) {
+        assert.ok(pcpus.length > 0);
+        assert.ok(pcpus.every((pcpu) => all.includes(pcpu)));
+      }
+    }),
+  );
+
   check("knows no domain that is not", (xen) =>
     Effect.gen(function* () {
       const pnode = PnodeId.make(0);
