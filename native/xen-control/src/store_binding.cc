@@ -95,9 +95,9 @@ public:
 			[](napi_env loop, napi_value, void *context, void *) {
 				Store *store = static_cast<Link *>(context)->store;
 
-				/* No loop: the process ends. */
+				/* No loop: the thread ends. */
 				if (loop && store)
-					store->collect(loop);
+					store->collect_or_raise(loop);
 			},
 			&wakes);
 
@@ -120,6 +120,16 @@ public:
 	}
 
 private:
+	/* What a callback throws nobody catches; of a thread that is being ended it is nothing. */
+	void collect_or_raise(napi_env env)
+	{
+		try {
+			collect(env);
+		} catch (const Napi::Error &error) {
+			napi_fatal_exception(env, error.Value());
+		}
+	}
+
 	void collect(Napi::Env env)
 	{
 		if (!worker)
@@ -135,6 +145,8 @@ private:
 			give(env, job);
 		}
 		for (const auto &[token, paths] : news.events) {
+			if (!worker)
+				return;
 			Napi::Array list = Napi::Array::New(env, paths.size());
 			uint32_t i = 0;
 
@@ -142,7 +154,7 @@ private:
 				list.Set(i++, buffer(env, path));
 			event.Call({ Napi::String::New(env, token), list });
 		}
-		if (news.lost)
+		if (worker && news.lost)
 			lost.Call({});
 	}
 
@@ -198,6 +210,10 @@ private:
 		link->store = nullptr;
 		worker->stop();
 		worker.reset();
+		/* They hold whoever holds the store. */
+		answer.Reset();
+		event.Reset();
+		lost.Reset();
 		Unref();
 	}
 
