@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static char *hidden_value[HIDDEN];
 
 static enum vfrt_bind bind = VFRT_BIND_FALSE;
 static unsigned long environment_bound; /* OMP_NUM_THREADS; 0: unset */
+static unsigned cpus_at_start;
 
 static int (*get_level)(void);
 static int (*get_max_threads)(void);
@@ -107,10 +109,13 @@ static void start_places(void)
 bool follow_start(void)
 {
 	const char *threads = getenv("OMP_NUM_THREADS");
+	struct vfrt_cpus mine = { 0 };
 
 	if (!vfrt_start())
 		return false;
 	environment_bound = threads ? strtoul(threads, NULL, 10) : 0;
+	sched_getaffinity(0, sizeof mine, (cpu_set_t *)(void *)&mine);
+	cpus_at_start = vfrt_cpus_count(&mine);
 	for (enum hidden i = 0; i < HIDDEN; i++) {
 		const char *value = getenv(hidden_name[i]);
 
@@ -155,15 +160,17 @@ bool follow_initialize(const void *of_runtime)
 	       set_num_threads;
 }
 
-/* The program may have called omp_set_num_threads since. */
+/* The program may have called omp_set_num_threads since.  What the runtime has of
+ * its own is OMP_NUM_THREADS, or else a thread for each CPU. */
 static void note_program(int now)
 {
-	if (!self.known) {
-		self.known = true;
+	unsigned long own = environment_bound ? environment_bound : cpus_at_start;
+
+	if (!self.known)
 		self.bound = environment_bound;
-	} else if (now != self.given) {
+	if (now != (self.known ? self.given : (int)own))
 		self.bound = (unsigned long)now;
-	}
+	self.known = true;
 }
 
 void follow_parallel_begin(unsigned requested, bool league)

@@ -141,8 +141,8 @@ static void promise_dynamic(void)
 /* omp_set_num_threads is an upper bound, and exact where all is there. */
 static void set_num_threads(void)
 {
-	omp_set_num_threads(2);
-	CHECK(team_on(BOTH) == 2);
+	omp_set_num_threads(3);
+	CHECK(team_on(BOTH) == 3);
 	publish(FIRST);
 	CHECK(team_on(FIRST) == 1);
 	omp_set_num_threads(8);
