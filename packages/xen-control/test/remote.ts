@@ -65,20 +65,25 @@ export const conformsRemotely = (
 ): void => {
   const outcomes = new Map<RemoteSuite, ReadonlyArray<Outcome>>();
   let said = "";
+  let left = "not looked at";
 
   beforeAll(async () => {
     const { run } = await remote();
     const folder = (await run("mktemp -d /tmp/virtflex-conformance.XXXXXX")).stdout.trim();
+    const onHost = (command: string) =>
+      run(`cd ${folder} && node packages/xen-control/test/conformance/onHost.ts ${command}`);
     try {
       await run(`tar -xz -C ${folder}`, await packed());
       for (const suite of suites) {
-        const program = "packages/xen-control/test/conformance/onHost.ts";
-        const ended = await run(`cd ${folder} && node ${program} ${suite.command}`);
+        const ended = await onHost(suite.command);
         said += `${suite.name}: status ${ended.status}\n${ended.stderr}`;
         outcomes.set(suite, outcomesIn(ended.stdout));
       }
+      const looked = await onHost("traces");
+      left = looked.status === 0 ? looked.stdout : looked.stderr;
     } finally {
       await run(`rm -rf ${folder}`);
+      left += (await run(`[ ! -e ${folder} ] || echo ${folder}`)).stdout;
     }
   }, limitMs);
 
@@ -89,5 +94,9 @@ export const conformsRemotely = (
     const outcome = outcomes.get(suite)?.find((each) => each.what === what);
     if (outcome === undefined) throw new Error(`the host did not come to it: ${said}`);
     expect(outcome).toEqual({ what });
+  });
+  test("it says what it does to the host, and leaves nothing of it", () => {
+    expect(said.match(/^conformance: (writes|creates) /gm)).toHaveLength(suites.length);
+    expect(left).toBe("");
   });
 };

@@ -16,7 +16,11 @@ export const sshRemote = (args: ReadonlyArray<string>, prefix = ""): Remote => (
       let stdout = "";
       let stderr = "";
       child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-      child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        stderr += text;
+        // What it is about to do is said before it is done.
+        process.stderr.write(text);
+      });
       child.on("error", reject);
       child.on("close", (status) => {
         resolve({ status: status ?? -1, stdout, stderr });

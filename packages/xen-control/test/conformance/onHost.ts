@@ -1,8 +1,9 @@
 /**
  * The conformance suites of the live layer on a Xen host, by a plain Node, as root:
  *
- *   node onHost.ts store                 the store's, below /tool/virtflex/conformance
+ *   node onHost.ts store                 the store's, below /tool/virtflex-conformance
  *   node onHost.ts hypervisor KERNEL     the hypervisor's, on a paused guest of its own
+ *   node onHost.ts traces                what of both is still there, a line each
  *
  * It says on stderr what it is going to do. A line of JSON on stdout is a case.
  * Whatever ends it, a signal or a reader that is gone, it removes what it made.
@@ -14,7 +15,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { DomainId } from "@virtflex/topo-model";
 import { Cause, Effect, type Layer } from "effect";
-import { Hypervisor, type XenStore } from "../../src/index.ts";
+import { Hypervisor, XenStore } from "../../src/index.ts";
 import * as Live from "../../src/live/index.ts";
 import type { Case } from "./Case.ts";
 import { hypervisorCases } from "./hypervisor.ts";
@@ -30,7 +31,8 @@ const xl = (...args: ReadonlyArray<string>) =>
 
 const say = (line: string) => Effect.sync(() => console.error(`conformance: ${line}`));
 
-const scratch = "/tool/virtflex/conformance";
+const scratch = "/tool/virtflex-conformance";
+const guestName = "virtflex-conformance";
 const vnodeMib = 64;
 
 const configOf = (type: string, name: string, kernel: string, pnodes: ReadonlyArray<number>) =>
@@ -51,7 +53,7 @@ const subject = Effect.fnUntraced(function* (kernel: string) {
   const { pnodes } = yield* Effect.flatMap(Hypervisor, ({ host }) => host);
   const roomy = [...pnodes].sort((a, b) => b.freeBytes - a.freeBytes).map(({ id }) => id);
   const on = [roomy[0] ?? 0, roomy[1] ?? roomy[0] ?? 0];
-  const name = `virtflex-conformance-${process.pid}`;
+  const name = `${guestName}-${process.pid}`;
   yield* say(
     `creates the paused guest ${name} with ${2 * vnodeMib} MiB on pnodes ${on.join(" and ")}, acts on it alone, and destroys it`,
   );
@@ -88,6 +90,21 @@ const runCases = <R>(cases: ReadonlyArray<Case<R>>, layer: Layer.Layer<R>) =>
     { discard: true },
   );
 
+const traces = Effect.gen(function* () {
+  const store = yield* XenStore;
+  const hypervisor = yield* Hypervisor;
+  const keys = (yield* store.list("/tool")).map((key) => `/tool/${key}`);
+  // The store's suite runs where there is no Xen, too.
+  const domains = yield* Effect.catchTag(hypervisor.domains, "XenUnavailable", () =>
+    Effect.succeed([]),
+  );
+  const left = [
+    ...keys.filter((key) => key === scratch),
+    ...domains.map(({ name }) => name).filter((name) => name.startsWith(guestName)),
+  ];
+  for (const each of left) console.log(each);
+}).pipe(Effect.provide(Live.layer));
+
 const suites: Readonly<Record<string, Effect.Effect<void, unknown>>> = {
   store: Effect.andThen(
     say(`writes below ${scratch} in xenstore, and removes it`),
@@ -98,9 +115,10 @@ const suites: Readonly<Record<string, Effect.Effect<void, unknown>>> = {
       runCases(hypervisorCases(domain), Live.layer),
     ),
   ).pipe(Effect.provide(Live.layer)),
+  traces,
 };
 
-const suite = suites[process.argv[2] ?? ""] ?? Effect.fail("which suite: store or hypervisor?");
+const suite = suites[process.argv[2] ?? ""] ?? Effect.fail("which: store, hypervisor or traces?");
 const fiber = Effect.runFork(suite);
 const stop = () => {
   fiber.interruptUnsafe();
