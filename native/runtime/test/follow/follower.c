@@ -66,85 +66,27 @@ static long with_parallel(void)
 	return sum;
 }
 
-static long with_static(void)
-{
-	long sum = 0;
+/* A loop of each schedule is an entry of its own. */
+#define PRAGMA(text) _Pragma(#text)
+#define LOOP(name, ...)                                           \
+	static long with_##name(void)                             \
+	{                                                         \
+		long sum = 0;                                     \
+                                                                  \
+		PRAGMA(omp parallel for schedule(__VA_ARGS__))    \
+		for (long i = 0; i < ITERATIONS; i++)             \
+			add(&sum, item(i));                       \
+		return sum;                                       \
+	}
 
-#pragma omp parallel for schedule(static)
-	for (long i = 0; i < ITERATIONS; i++)
-		add(&sum, item(i));
-	return sum;
-}
-
-static long with_dynamic(void)
-{
-	long sum = 0;
-
-#pragma omp parallel for schedule(dynamic)
-	for (long i = 0; i < ITERATIONS; i++)
-		add(&sum, item(i));
-	return sum;
-}
-
-static long with_monotonic(void)
-{
-	long sum = 0;
-
-#pragma omp parallel for schedule(monotonic : dynamic, 4)
-	for (long i = 0; i < ITERATIONS; i++)
-		add(&sum, item(i));
-	return sum;
-}
-
-static long with_guided(void)
-{
-	long sum = 0;
-
-#pragma omp parallel for schedule(guided)
-	for (long i = 0; i < ITERATIONS; i++)
-		add(&sum, item(i));
-	return sum;
-}
-
-static long with_runtime(void)
-{
-	long sum = 0;
-
-#pragma omp parallel for schedule(runtime)
-	for (long i = 0; i < ITERATIONS; i++)
-		add(&sum, item(i));
-	return sum;
-}
-
-static long with_monotonic_guided(void)
-{
-	long sum = 0;
-
-#pragma omp parallel for schedule(monotonic : guided, 4)
-	for (long i = 0; i < ITERATIONS; i++)
-		add(&sum, item(i));
-	return sum;
-}
-
-static long with_monotonic_runtime(void)
-{
-	long sum = 0;
-
-#pragma omp parallel for schedule(monotonic : runtime)
-	for (long i = 0; i < ITERATIONS; i++)
-		add(&sum, item(i));
-	return sum;
-}
-
-static long with_nonmonotonic_runtime(void)
-{
-	long sum = 0;
-
-#pragma omp parallel for schedule(nonmonotonic : runtime)
-	for (long i = 0; i < ITERATIONS; i++)
-		add(&sum, item(i));
-	return sum;
-}
+LOOP(static, static)
+LOOP(dynamic, dynamic)
+LOOP(monotonic, monotonic : dynamic, 4)
+LOOP(guided, guided)
+LOOP(runtime, runtime)
+LOOP(monotonic_guided, monotonic : guided, 4)
+LOOP(monotonic_runtime, monotonic : runtime)
+LOOP(nonmonotonic_runtime, nonmonotonic : runtime)
 
 static long with_ordered(void)
 {
@@ -329,34 +271,31 @@ static long with_loop_static(void)
 	return sum;
 }
 
-static long with_static_start(void)
+typedef void start(body *, void *, unsigned, long, long, long, long);
+
+static long with_loop_start(start *start, body *chunks)
 {
 	long sum = 0;
 
-	GOMP_parallel_loop_static_start(static_chunks, &sum, 0, 0, ITERATIONS, 1, 1);
-	static_chunks(&sum);
+	start(chunks, &sum, 0, 0, ITERATIONS, 1, 1);
+	chunks(&sum);
 	GOMP_parallel_end();
 	return sum;
+}
+
+static long with_static_start(void)
+{
+	return with_loop_start(GOMP_parallel_loop_static_start, static_chunks);
 }
 
 static long with_dynamic_start(void)
 {
-	long sum = 0;
-
-	GOMP_parallel_loop_dynamic_start(dynamic_chunks, &sum, 0, 0, ITERATIONS, 1, 1);
-	dynamic_chunks(&sum);
-	GOMP_parallel_end();
-	return sum;
+	return with_loop_start(GOMP_parallel_loop_dynamic_start, dynamic_chunks);
 }
 
 static long with_guided_start(void)
 {
-	long sum = 0;
-
-	GOMP_parallel_loop_guided_start(guided_chunks, &sum, 0, 0, ITERATIONS, 1, 1);
-	guided_chunks(&sum);
-	GOMP_parallel_end();
-	return sum;
+	return with_loop_start(GOMP_parallel_loop_guided_start, guided_chunks);
 }
 
 static long with_runtime_start(void)
