@@ -119,20 +119,20 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
       )
       .pipe(Effect.map((text) => text.trim().slice(text.indexOf(" ") + 1)));
 
-  /** Waits until the guest says that a request is in a state that something holds it in. */
-  const reach = (id: number, state: string) =>
-    lab.dom0.check(
-      `for i in $(seq 600); do now=$(xenstore-read ${root}/numa/status/state); ` +
-        `[ "$now" = "${String(id)} ${state}" ] && exit; sleep 0.1; done; echo "$now" >&2; exit 1`,
+  /** In dom0's shell: waits until a request is in a state, of which many are short; `*` is any. */
+  const until = (id: number, state: string) =>
+    `for i in $(seq 3000); do now=$(xenstore-read ${root}/numa/status/state); ` +
+    `case $now in "${String(id)} "${state}) break ;; esac; done; ` +
+    `case $now in "${String(id)} "${state}) ;; *) echo "$now" >&2; exit 1 ;; esac`;
+  const reach = (id: number, state: string) => lab.dom0.check(until(id, state));
+  /** Cancels a request once it is in a state; its answer. */
+  const cancelIn = (id: number, state: string) =>
+    Effect.andThen(
+      lab.dom0.check(
+        `${until(id, state)}; xenstore-write ${root}/numa/request '${String(id)} cancel 60000'`,
+      ),
+      answer(id),
     );
-
-  /** Waits until the guest has taken a request up, in whichever state it is then. */
-  const takenUp = (id: number) =>
-    lab.dom0.check(
-      `until xenstore-read ${root}/numa/status/state | grep '^${String(id)} '; do :; done`,
-    );
-
-  const cancel = (id: number) => write({ "numa/request": `${String(id)} cancel 60000` });
 
   const ask = (op: string, nodes: Record<number, Node>, deadlineMs?: number) =>
     Effect.flatMap(begin(op, nodes, deadlineMs), answer);
@@ -268,8 +268,7 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
     begin,
     answer,
     reach,
-    takenUp,
-    cancel,
+    cancelIn,
     ask,
     option,
     waitForRuntimes,

@@ -83,9 +83,7 @@ describe("virtflex.ko", () => {
       yield* g.start("stubborn");
 
       const cancelled = Effect.fnUntraced(function* (id: number, state: string) {
-        yield* g.reach(id, state);
-        yield* g.cancel(id);
-        expect([state, yield* g.answer(id)]).toEqual([state, "cancelled"]);
+        expect([state, yield* g.cancelIn(id, state)]).toEqual([state, "cancelled"]);
       });
 
       const unseen = yield* g.begin("cancel", using(...vnodes));
@@ -95,10 +93,7 @@ describe("virtflex.ko", () => {
 
       yield* g.waitForRuntimes(100);
       // Nothing holds a request in `accepted`: this is as soon as a host can know of it.
-      const accepted = yield* g.begin("shrink", using(0));
-      yield* g.takenUp(accepted);
-      yield* g.cancel(accepted);
-      expect(yield* g.answer(accepted)).toBe("cancelled");
+      yield* cancelled(yield* g.begin("shrink", using(0)), "*");
       yield* cancelled(yield* g.begin("shrink", using(0)), "evacuating");
       expect(yield* g.ask("shrink", using(0), 1500)).toBe("failed deadline");
       yield* g.expectUnchanged(before);
