@@ -268,17 +268,33 @@ static void move_piece(struct vfrt_reset *reset, struct vfrt_piece *piece, size_
 	vfrt_move_piece(&reset->mover, piece, &part, result);
 }
 
+static struct vfrt_region *region_of(struct vfrt_reset *reset, uintptr_t address)
+{
+	for (size_t i = 0; i < reset->regions.count; i++) {
+		struct vfrt_region *region = &reset->regions.region[i];
+
+		if (address >= region->start && address < region->end)
+			return region;
+	}
+	return NULL;
+}
+
 /* The stack of the calling thread isn't dealt in blocks: it has it for itself. */
 static void keep_stack(struct vfrt_reset *reset)
 {
 	char here;
+	struct vfrt_region *region = region_of(reset, (uintptr_t)&here);
+	pthread_attr_t attributes;
+	void *start;
+	size_t size;
 
-	for (size_t i = 0; i < reset->regions.count; i++) {
-		struct vfrt_region *region = &reset->regions.region[i];
-
-		if ((uintptr_t)&here >= region->start && (uintptr_t)&here < region->end)
-			region->stack = true;
+	if (!region || region->stack || pthread_getattr_np(pthread_self(), &attributes) != 0)
+		return;
+	if (pthread_attr_getstack(&attributes, &start, &size) == 0) {
+		atomic_store(&region->stack_start, (uintptr_t)start);
+		atomic_store(&region->stack_end, (uintptr_t)start + size);
 	}
+	pthread_attr_destroy(&attributes);
 }
 
 void vfrt_reset_work(struct vfrt_reset *reset)

@@ -29,7 +29,9 @@ struct vfrt_region {
 	bool dealt;	  /* in blocks, by rank */
 	uint64_t ranks;	  /* of 4 KiB: how many */
 	struct vfrt_arrays arrays;
-	atomic_bool stack; /* of a thread: not dealt in blocks */
+	bool stack;	  /* the primary thread's: not dealt in blocks */
+	/* Nor is another thread's, which the kernel may have merged with arrays. */
+	atomic_uintptr_t stack_start, stack_end;
 };
 
 struct vfrt_regions {

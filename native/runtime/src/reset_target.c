@@ -110,12 +110,18 @@ static int owner(const struct vfrt_targets *targets, const struct vfrt_region *r
 	return request->block[block < request->blocks ? block : request->blocks - 1];
 }
 
+static bool in_stack(const struct vfrt_region *region, uintptr_t address)
+{
+	return address >= atomic_load(&region->stack_start) &&
+	       address < atomic_load(&region->stack_end);
+}
+
 static int by_default(const struct vfrt_targets *targets, const struct vfrt_region *region,
 		      const struct vfrt_place *page, unsigned retry)
 {
 	uint64_t nodes = targets->request->nodes;
 
-	if (region->dealt && !region->stack) {
+	if (region->dealt && !in_stack(region, page->address)) {
 		int node = owner(targets, region, page);
 
 		if (has(nodes, node) && (retry == 0 || has(nodes, page->now)))

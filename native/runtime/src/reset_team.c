@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One reset a generation, by the threads of the team that adapts to it. */
+/* One reset a generation, by the threads of the team that adapts to it; and one
+ * more if that team met it within a region and the next team is larger. */
 #include "reset_team.h"
 
 #include <inttypes.h>
@@ -20,6 +21,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 /* All under the mutex. */
 static uint64_t placed;	    /* nodes that memory was placed for; 0: not known */
 static uint64_t generation; /* that the last reset was for */
+static unsigned dealt;	    /* threads of the team that memory was dealt to then; 0: it wasn't */
 static bool preparing;
 static struct vfrt_reset *running;
 static unsigned workers;
@@ -48,6 +50,7 @@ void vfrt_reset_forked(void)
 	pthread_cond_init(&changed, NULL);
 	preparing = false;
 	running = NULL;
+	dealt = 0;
 	workers = 0;
 }
 
@@ -107,7 +110,8 @@ static void set_blocks(struct vfrt_reset_request *request, const struct vfrt_vie
 }
 
 /* Returns false where there is nothing to move. */
-static bool make_request(struct vfrt_reset_request *request, unsigned threads, enum vfrt_bind bind)
+static bool make_request(struct vfrt_reset_request *request, unsigned threads, enum vfrt_bind bind,
+			 bool again)
 {
 	uint64_t kernel_nodes = vfrt_reset_memory_nodes(kernel->sysfs), before;
 	const struct vfrt_view *view;
@@ -124,7 +128,7 @@ static bool make_request(struct vfrt_reset_request *request, unsigned threads, e
 		placed = request->nodes;
 		pthread_mutex_unlock(&mutex);
 		request->mode = VFRT_RESET_SPREAD;
-		needed = before && before != request->nodes &&
+		needed = before && (again || before != request->nodes) &&
 			 speaks_of_kernel(view->page, kernel_nodes);
 		/* No file may say which system call is made. */
 		request->module = vfrt_module();
@@ -137,18 +141,19 @@ static bool make_request(struct vfrt_reset_request *request, unsigned threads, e
 	return needed && request->nodes;
 }
 
-static void prepare(unsigned threads, enum vfrt_bind bind)
+static void prepare(unsigned threads, enum vfrt_bind bind, bool again)
 {
 	struct vfrt_reset_request request = { 0 };
 	struct vfrt_reset *reset = NULL;
 	int rc = 0;
 
-	if (make_request(&request, threads, bind))
+	if (make_request(&request, threads, bind, again))
 		rc = vfrt_reset_begin(&reset, &request, kernel);
 	if (rc < 0)
 		vfrt_log("memory not placed anew: %s", strerror(-rc));
 	pthread_mutex_lock(&mutex);
 	running = rc == 0 ? reset : NULL;
+	dealt = running ? threads : 0;
 	preparing = false;
 	pthread_cond_broadcast(&changed);
 }
@@ -184,15 +189,18 @@ static void take_part(void)
 
 void vfrt_reset_memory(uint64_t of, unsigned threads, enum vfrt_bind bind)
 {
+	bool again;
+
 	pthread_mutex_lock(&mutex);
-	/* What is being done for an older topology ends first. */
-	while (preparing || (running && of > generation))
+	/* What is being done for an older topology, or a smaller team, ends first. */
+	while (preparing || (running && (of > generation || threads > dealt)))
 		pthread_cond_wait(&changed, &mutex);
-	if (of > generation && threads > 0) {
+	again = of == generation && dealt > 0 && threads > dealt;
+	if ((of > generation && threads > 0) || again) {
 		generation = of;
 		preparing = true;
 		pthread_mutex_unlock(&mutex);
-		prepare(threads, bind);
+		prepare(threads, bind, again);
 	}
 	if (running && of == generation)
 		take_part();

@@ -55,20 +55,33 @@ static uint64_t publish(void)
 	return seen;
 }
 
-static void *member(void *generation)
+static struct {
+	uint64_t generation;
+	unsigned threads;
+} team;
+
+static void *member(void *unused)
 {
-	vfrt_reset_memory(*(uint64_t *)generation, TEAM, VFRT_BIND_FALSE);
+	(void)unused;
+	vfrt_reset_memory(team.generation, team.threads, VFRT_BIND_FALSE);
 	return NULL;
+}
+
+static void meet_by(uint64_t generation, unsigned threads)
+{
+	pthread_t thread[2 * TEAM];
+
+	team.generation = generation;
+	team.threads = threads;
+	for (unsigned i = 0; i < threads; i++)
+		CHECK(pthread_create(&thread[i], NULL, member, NULL) == 0);
+	for (unsigned i = 0; i < threads; i++)
+		CHECK(pthread_join(thread[i], NULL) == 0);
 }
 
 static void meet(uint64_t generation)
 {
-	pthread_t thread[TEAM];
-
-	for (int i = 0; i < TEAM; i++)
-		CHECK(pthread_create(&thread[i], NULL, member, &generation) == 0);
-	for (int i = 0; i < TEAM; i++)
-		CHECK(pthread_join(thread[i], NULL) == 0);
+	meet_by(generation, TEAM);
 }
 
 /* Returns the number of system calls that it took. */
@@ -84,6 +97,7 @@ static unsigned long change(uint32_t flags)
 
 int main(void)
 {
+	uint64_t met;
 	unsigned cpus;
 	char path[PATH_MAX];
 	int status;
@@ -120,6 +134,22 @@ int main(void)
 	} else {
 		CHECK(fake_memory_on(0, BYTES, 0) == BYTES / 4096);
 	}
+
+	/* Met within a region: the next team is larger, one like it or a smaller
+	 * one has nothing to do. */
+	CHECK(change(VIRTFLEX_NODE_ONLINE | VIRTFLEX_NODE_EVACUATING) > 0);
+	page.node[3].flags = VIRTFLEX_NODE_PRESENT | VIRTFLEX_NODE_ONLINE;
+	met = publish();
+	meet_by(met, 1);
+	CHECK(fake_memory_on(0, BYTES, 0) == BYTES / 4096);
+	fake_memory.calls = 0;
+	meet_by(met, 2 * TEAM);
+	CHECK(fake_memory.calls > 0);
+	CHECK(fake_memory_on(BYTES / 2, BYTES / 2, 3) == (cpus > 1 ? BYTES / 2 / 4096 : 0));
+	fake_memory.calls = 0;
+	meet_by(met, 2 * TEAM);
+	meet_by(met, TEAM);
+	CHECK(fake_memory.calls == 0);
 
 	/* Of other nodes than the kernel's. */
 	page.node[3].flags = VIRTFLEX_NODE_PRESENT;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "check.h"
 #include "fake.h"
@@ -310,6 +311,37 @@ static void *help(void *begun)
 	return NULL;
 }
 
+/* A thread's stack that the kernel merged with the array above it. */
+static void keeps_a_merged_stack(void)
+{
+	struct vfrt_reset_request request = ask(VFRT_RESET_SPREAD, NODES("0-3"), 4);
+	struct vfrt_reset_result result;
+	struct vfrt_reset *begun;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	void *stack = mmap((void *)FAKE_BASE, 4 * MIB, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	CHECK(stack == (void *)FAKE_BASE);
+	CHECK(pthread_attr_init(&attributes) == 0);
+	CHECK(pthread_attr_setstack(&attributes, stack, 4 * MIB) == 0);
+	fake_memory_clear();
+	fake_memory_map(0, 36 * MIB, "default", 3, false, "");
+	for (uintptr_t page = 0; page < PAGES(4 * MIB) - 8; page++)
+		fake_memory.page[page].node = FAKE_ABSENT;
+	fake_memory_publish();
+	CHECK(vfrt_reset_begin(&begun, &request, fake_kernel) == 0);
+	CHECK(pthread_create(&thread, &attributes, help, begun) == 0);
+	CHECK(pthread_join(thread, NULL) == 0);
+	vfrt_reset_end(begun, &result);
+	CHECK(fake_memory_on(0, 4 * MIB, 3) == 8);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(fake_memory_on(4 * MIB + i * 8 * MIB, 8 * MIB, (int)i) * 100 >=
+		      PAGES(8 * MIB) * 99);
+	pthread_attr_destroy(&attributes);
+	munmap(stack, 4 * MIB);
+}
+
 static void in_parallel(void)
 {
 	struct vfrt_reset_request request = ask(VFRT_RESET_LEAVE, NODES("0-2"), 0);
@@ -348,6 +380,7 @@ int main(void)
 	by_next_touch();
 	by_module();
 	without_files();
+	keeps_a_merged_stack();
 	in_parallel();
 	return 0;
 }

@@ -14,7 +14,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { Lab, Shape, Subject } from "@virtflex/lab";
-import { Effect } from "effect";
+import { type Duration, Effect } from "effect";
 import { chart } from "./locality/Chart.ts";
 import { type App, apps, install, programsOnly } from "./locality/Programs.ts";
 import { type Counted, start } from "./locality/Run.ts";
@@ -26,11 +26,13 @@ type Moment = (typeof moments)[number];
 type Who = "fresh start" | (typeof variants)[number];
 
 /** Accesses of the program that are counted. */
-const counted = 20e6;
+const counted = 40e6;
 
-/** Accesses between a change, or the start, and what is counted; and those that AutoNUMA gets. */
+/** Accesses between a change, or the start, and what is counted. */
 const toSettle = 5e6;
-const toBalance = 40e6;
+
+/** What AutoNUMA gets besides: it looks at a task's memory once a second at most. */
+const toBalance = "60 seconds";
 
 const option = (name: string) => {
   const at = process.argv.indexOf(name);
@@ -91,28 +93,28 @@ const bench = Effect.gen(function* () {
   const changed = Effect.fnUntraced(function* <E>(
     app: App,
     who: Who,
-    { environment, settle }: { readonly environment: string; readonly settle: number },
+    environment: string,
     make: (moment: Moment) => Effect.Effect<unknown, E>,
   ) {
     const run = yield* start(lab, guest, app, environment);
     yield* run.count(toSettle);
     for (const moment of moments) {
       yield* make(moment);
-      yield* run.count(settle);
+      yield* run.count(toSettle);
       yield* keep(app, who, moment, yield* run.count(counted));
     }
   }, Effect.scoped);
 
-  const stock = (app: App, who: Who, settle: number) =>
-    changed(app, who, { environment: "", settle }, (moment) =>
-      setVcpus(moment === "after the shrink" ? 2 : 4),
+  const stock = (app: App, who: Who, settle: Duration.Input) =>
+    changed(app, who, "", (moment) =>
+      Effect.andThen(setVcpus(moment === "after the shrink" ? 2 : 4), Effect.sleep(settle)),
     );
 
   const virtflex = (app: App) =>
     changed(
       app,
       "Virtflex",
-      { environment: "LD_LIBRARY_PATH=/opt/virtflex/lib", settle: toSettle },
+      "LD_LIBRARY_PATH=/opt/virtflex/lib",
       Effect.fnUntraced(function* (moment) {
         const verb = moment === "after the shrink" ? "shrink" : "expand";
         const { result, error } = yield* change(verb, "2,3");
@@ -127,7 +129,7 @@ const bench = Effect.gen(function* () {
   yield* guest.check("rmmod virtflex");
   for (const app of chosen) {
     yield* fresh(app, "after the expansion");
-    yield* stock(app, "stock", toSettle);
+    yield* stock(app, "stock", 0);
   }
   yield* setVcpus(2);
   for (const app of chosen) yield* fresh(app, "after the shrink");
