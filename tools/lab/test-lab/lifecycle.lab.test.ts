@@ -25,9 +25,12 @@ const command = (name: string) => {
       join(import.meta.dirname, "..", "src", "main.ts"),
       ...["up", "--name", name, "--nodes", "1", "--cpus", "1", "--memory", "2G"],
     ],
-    { stdio: "ignore", detached: true },
+    { stdio: ["ignore", "ignore", "pipe"], detached: true },
   );
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
   return {
+    said: (text: string) => said.includes(text),
     signal: (signal: NodeJS.Signals) => process.kill(-(child.pid ?? 0), signal),
     over: () => child.exitCode !== null || child.signalCode !== null,
   };
@@ -88,6 +91,40 @@ describe("nothing stays", () => {
       await eventually(() => up.over() && gone(name));
     },
   );
+
+  it.each(["SIGINT", "SIGKILL"] as const)(
+    "when %s ends the command while the guest boots",
+    async (signal) => {
+      const name = unique("guest-boots");
+      const up = command(name);
+      await eventually(() => up.said("booting guest"), 240);
+      up.signal(signal);
+      await eventually(() => up.over() && gone(name));
+    },
+  );
+
+  it("when QEMU crashes, and a command that was running says so; then the name is free", async () => {
+    const name = unique("crash");
+    await Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const lab = yield* Lab.up(options(name));
+          const sleeping = yield* Effect.forkChild(
+            Effect.flip(lab.dom0.run("echo here; sleep 600")),
+          );
+          yield* lab.dom0.check("true");
+          process.kill(lab.status.qemuPid, "SIGKILL");
+          expect((yield* Fiber.join(sleeping))._tag).toBe("ConnectionLost");
+          yield* Effect.promise(() => eventually(() => gone(name)));
+          expect((yield* Effect.flip(Effect.scoped(Lab.attach(name))))._tag).toBe("NotRunning");
+        }),
+      ),
+    );
+    const next = Effect.runFork(Effect.scoped(Lab.up(options(name))));
+    await eventually(() => processesOf(name).length > 0);
+    await Effect.runPromise(Fiber.interrupt(next));
+    expect(gone(name)).toBe(true);
+  });
 
   it("of QEMU when its supervisor is killed", async () => {
     const name = unique("supervisor");
