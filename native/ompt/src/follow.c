@@ -178,6 +178,8 @@ void follow_parallel_begin(unsigned requested, bool league)
 	bool changed = vfrt_changed(self.formed_for);
 	int now;
 
+	if (vfrt_memory_left() && get_level() == 0)
+		vfrt_reset_memory_again();
 	/* Without a clause it is what the runtime was told last. */
 	if (!changed && (int)requested == self.given)
 		return;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "reset_move.h"
+#include "reset_rest.h"
 
 struct vfrt_reset {
 	struct vfrt_reset_request request;
@@ -21,8 +22,10 @@ struct vfrt_reset {
 	size_t *first_piece; /* of each region; one more: of all */
 	uint64_t *rank;	     /* of each piece's first page */
 	atomic_size_t next_piece;
-	pthread_mutex_t mutex; /* of result */
+	struct vfrt_rest again; /* all there is to do; none: everything */
+	pthread_mutex_t mutex;	/* of result and rest */
 	struct vfrt_reset_result result;
+	struct vfrt_rest rest;
 };
 
 uint64_t vfrt_reset_memory_nodes(const char *sysfs)
@@ -206,11 +209,29 @@ static bool leaves_work(struct vfrt_reset *reset, const struct vfrt_reset_kernel
 	return done.left > 0;
 }
 
+static void begin_round(struct vfrt_reset *reset)
+{
+	const struct vfrt_reset_kernel *kernel = reset->mover.kernel;
+	char path[PATH_MAX];
+
+	vfrt_targets_start(&reset->targets, &reset->request, kernel->sysfs);
+	snprintf(path, sizeof path, "%s/pagemap", kernel->proc);
+	reset->mover.pagemap = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* No descriptor stays open between rounds: a child would have it, too. */
+static void end_round(struct vfrt_reset *reset)
+{
+	if (reset->mover.pagemap >= 0)
+		close(reset->mover.pagemap);
+	reset->mover.pagemap = -1;
+	vfrt_rest_free(&reset->again);
+}
+
 int vfrt_reset_begin(struct vfrt_reset **begun, const struct vfrt_reset_request *request,
 		     const struct vfrt_reset_kernel *kernel)
 {
 	struct vfrt_reset *reset = calloc(1, sizeof *reset);
-	char path[PATH_MAX];
 	int rc = 0;
 
 	if (!reset)
@@ -218,27 +239,57 @@ int vfrt_reset_begin(struct vfrt_reset **begun, const struct vfrt_reset_request 
 	reset->request = *request;
 	reset->mover = (struct vfrt_mover){ kernel, &reset->targets, -1, request->module };
 	pthread_mutex_init(&reset->mutex, NULL);
-	vfrt_targets_start(&reset->targets, &reset->request, kernel->sysfs);
-	snprintf(path, sizeof path, "%s/pagemap", kernel->proc);
-	reset->mover.pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	begin_round(reset);
 	if (leaves_work(reset, kernel))
 		rc = vfrt_regions_read(&reset->regions, kernel->proc);
 	if (rc == 0)
 		rc = plan(reset);
 	if (rc < 0) {
-		vfrt_reset_end(reset, &reset->result);
+		vfrt_reset_end(reset);
 		return rc;
 	}
 	*begun = reset;
 	return 0;
 }
 
-static void add(struct vfrt_reset *reset, const struct vfrt_reset_result *part)
+/* The plan holds for mappings that are still there, if need be as part of larger
+ * ones.  Where pages are now says nothing more of arrays and blocks. */
+static int look_again(struct vfrt_reset *reset)
+{
+	struct vfrt_regions now;
+	int rc = vfrt_regions_read(&now, reset->mover.kernel->proc);
+
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < reset->regions.count; i++)
+		reset->regions.region[i].changed =
+			!vfrt_regions_hold(&now, &reset->regions.region[i]);
+	vfrt_regions_free(&now);
+	return 0;
+}
+
+int vfrt_reset_again(struct vfrt_reset *reset)
+{
+	if (reset->rest.count == 0)
+		return -ENOENT;
+	reset->again = reset->rest;
+	reset->rest = (struct vfrt_rest){ 0 };
+	vfrt_rest_sort(&reset->again);
+	reset->result = (struct vfrt_reset_result){ .way = reset->result.way };
+	atomic_store(&reset->next_piece, 0);
+	begin_round(reset);
+	return look_again(reset);
+}
+
+static void add(struct vfrt_reset *reset, const struct vfrt_part *part,
+		const struct vfrt_reset_result *done)
 {
 	pthread_mutex_lock(&reset->mutex);
-	reset->result.moved += part->moved;
+	reset->result.moved += done->moved;
 	for (int reason = 0; reason < VFRT_RESET_REASONS; reason++)
-		reset->result.left[reason] += part->left[reason];
+		reset->result.left[reason] += done->left[reason];
+	if (done->left[VFRT_RESET_BUSY] || done->left[VFRT_RESET_NO_MEMORY])
+		vfrt_rest_add(&reset->rest, part->start);
 	pthread_mutex_unlock(&reset->mutex);
 }
 
@@ -258,14 +309,18 @@ static size_t find_region(const struct vfrt_reset *reset, size_t number)
 	return low;
 }
 
-static void move_piece(struct vfrt_reset *reset, struct vfrt_piece *piece, size_t number,
-		       struct vfrt_reset_result *result)
+static void move_piece(struct vfrt_reset *reset, struct vfrt_piece *piece, size_t number)
 {
 	size_t i = find_region(reset, number);
 	struct vfrt_part part = part_of(&reset->regions.region[i], number - reset->first_piece[i],
 					reset->rank[number]);
+	struct vfrt_reset_result done = { 0 };
 
-	vfrt_move_piece(&reset->mover, piece, &part, result);
+	if (reset->again.count > 0 &&
+	    (part.region->changed || !vfrt_rest_meets(&reset->again, part.start, part.end)))
+		return;
+	vfrt_move_piece(&reset->mover, piece, &part, &done);
+	add(reset, &part, &done);
 }
 
 static struct vfrt_region *region_of(struct vfrt_reset *reset, uintptr_t address)
@@ -300,7 +355,6 @@ static void keep_stack(struct vfrt_reset *reset)
 void vfrt_reset_work(struct vfrt_reset *reset)
 {
 	struct vfrt_piece *piece = malloc(sizeof *piece);
-	struct vfrt_reset_result part = { 0 };
 	size_t total = reset->first_piece[reset->regions.count];
 	size_t number;
 
@@ -308,16 +362,21 @@ void vfrt_reset_work(struct vfrt_reset *reset)
 		return;
 	keep_stack(reset);
 	while ((number = atomic_fetch_add(&reset->next_piece, 1)) < total)
-		move_piece(reset, piece, number, &part);
+		move_piece(reset, piece, number);
 	free(piece);
-	add(reset, &part);
 }
 
-void vfrt_reset_end(struct vfrt_reset *reset, struct vfrt_reset_result *result)
+bool vfrt_reset_done(struct vfrt_reset *reset, struct vfrt_reset_result *result)
 {
+	end_round(reset);
 	*result = reset->result;
-	if (reset->mover.pagemap >= 0)
-		close(reset->mover.pagemap);
+	return reset->rest.count > 0;
+}
+
+void vfrt_reset_end(struct vfrt_reset *reset)
+{
+	end_round(reset);
+	vfrt_rest_free(&reset->rest);
 	vfrt_regions_free(&reset->regions);
 	free(reset->first_piece);
 	free(reset->rank);

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "virtflex/machine.h"
@@ -64,6 +65,15 @@ static long move_small(void *context, int module, size_t count, void **page, con
 	return ioctl(module, VIRTFLEX_IOC_MOVE, &request) < 0 ? -errno : 0;
 }
 
+static uint64_t now(void *context)
+{
+	struct timespec time;
+
+	(void)context;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 const struct vfrt_reset_kernel vfrt_reset_kernel = {
 	.proc = "/proc/self",
 	.sysfs = VFRT_SYSFS,
@@ -71,4 +81,5 @@ const struct vfrt_reset_kernel vfrt_reset_kernel = {
 	.wake = wake,
 	.next_touch = next_touch,
 	.move_small = move_small,
+	.now = now,
 };

@@ -204,3 +204,16 @@ void vfrt_regions_free(struct vfrt_regions *regions)
 	free(regions->region);
 	*regions = (struct vfrt_regions){ 0 };
 }
+
+bool vfrt_regions_hold(const struct vfrt_regions *regions, const struct vfrt_region *region)
+{
+	for (size_t i = 0; i < regions->count; i++) {
+		const struct vfrt_region *now = &regions->region[i];
+
+		if (now->start <= region->start && now->end >= region->end)
+			return now->policy == region->policy &&
+			       now->policy_nodes == region->policy_nodes &&
+			       now->page_size == region->page_size;
+	}
+	return false;
+}

@@ -32,6 +32,7 @@ struct vfrt_region {
 	bool stack;	  /* the primary thread's: not dealt in blocks */
 	/* Nor is another thread's, which the kernel may have merged with arrays. */
 	atomic_uintptr_t stack_start, stack_end;
+	bool changed; /* since the plan was made */
 };
 
 struct vfrt_regions {
@@ -43,6 +44,9 @@ struct vfrt_regions {
  * what has no page, is left out.  Returns 0 or a negative errno. */
 int vfrt_regions_read(struct vfrt_regions *regions, const char *proc);
 void vfrt_regions_free(struct vfrt_regions *regions);
+
+/* Whether one of them has all of the region, of the same policy and page size. */
+bool vfrt_regions_hold(const struct vfrt_regions *regions, const struct vfrt_region *region);
 
 /* One line of numa_maps (Linux: Documentation/admin-guide/mm/numa_memory_policy.rst,
  * proc(5)); false for what isn't one. */

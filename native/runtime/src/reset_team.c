@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One reset a generation, by the threads of the team that adapts to it; and one
- * more if that team met it within a region and the next team is larger. */
+ * more if that team met it within a region and the next team is larger.  What a
+ * reset leaves is tried again before later teams. */
 #include "reset_team.h"
 
 #include <inttypes.h>
@@ -25,6 +26,13 @@ static unsigned dealt;	    /* threads of the team that memory was dealt to then;
 static bool preparing;
 static struct vfrt_reset *running;
 static unsigned workers;
+static struct vfrt_reset *resting; /* what it left may move at another try */
+static unsigned tries;		   /* that it has had, after the first */
+static uint64_t due;		   /* when the next one is */
+
+/* Nanoseconds before each try. */
+static const uint64_t pauses[] = { 10000000, 100000000, 1000000000 };
+#define TRIES (sizeof pauses / sizeof *pauses)
 
 uint64_t vfrt_usable_nodes(const struct virtflex_topology_page *page)
 {
@@ -35,6 +43,21 @@ uint64_t vfrt_usable_nodes(const struct virtflex_topology_page *page)
 		    !(page->node[node].flags & VIRTFLEX_NODE_EVACUATING))
 			nodes |= UINT64_C(1) << node;
 	return nodes;
+}
+
+/* Under the mutex. */
+static void rest(struct vfrt_reset *reset)
+{
+	resting = reset;
+	__atomic_store_n(&vfrt_poll.memory_left, reset != NULL, __ATOMIC_RELAXED);
+}
+
+/* Under the mutex. */
+static void forget_rest(void)
+{
+	if (resting)
+		vfrt_reset_end(resting);
+	rest(NULL);
 }
 
 void vfrt_reset_placed(uint64_t nodes)
@@ -52,6 +75,7 @@ void vfrt_reset_forked(void)
 	running = NULL;
 	dealt = 0;
 	workers = 0;
+	rest(NULL);
 }
 
 void vfrt_reset_use(const struct vfrt_reset_kernel *other)
@@ -126,6 +150,8 @@ static bool make_request(struct vfrt_reset_request *request, unsigned threads, e
 		pthread_mutex_lock(&mutex);
 		before = placed;
 		placed = request->nodes;
+		if (again || before != placed)
+			forget_rest();
 		pthread_mutex_unlock(&mutex);
 		request->mode = VFRT_RESET_SPREAD;
 		needed = before && (again || before != request->nodes) &&
@@ -141,21 +167,29 @@ static bool make_request(struct vfrt_reset_request *request, unsigned threads, e
 	return needed && request->nodes;
 }
 
+/* Returns with the mutex held. */
+static void end_preparing(struct vfrt_reset *reset, int rc)
+{
+	if (rc < 0)
+		vfrt_log("memory not placed anew: %s", strerror(-rc));
+	pthread_mutex_lock(&mutex);
+	running = rc == 0 ? reset : NULL;
+	preparing = false;
+	pthread_cond_broadcast(&changed);
+}
+
 static void prepare(unsigned threads, enum vfrt_bind bind, bool again)
 {
 	struct vfrt_reset_request request = { 0 };
 	struct vfrt_reset *reset = NULL;
 	int rc = 0;
 
-	if (make_request(&request, threads, bind, again))
+	if (make_request(&request, threads, bind, again)) {
+		tries = 0;
 		rc = vfrt_reset_begin(&reset, &request, kernel);
-	if (rc < 0)
-		vfrt_log("memory not placed anew: %s", strerror(-rc));
-	pthread_mutex_lock(&mutex);
-	running = rc == 0 ? reset : NULL;
+	}
+	end_preparing(reset, rc);
 	dealt = running ? threads : 0;
-	preparing = false;
-	pthread_cond_broadcast(&changed);
 }
 
 static void report(uint64_t of, const struct vfrt_reset_result *result)
@@ -169,11 +203,26 @@ static void report(uint64_t of, const struct vfrt_reset_result *result)
 		 4 * result->left[VFRT_RESET_REFUSED]);
 }
 
+/* Under the mutex. */
+static void finish(struct vfrt_reset *reset)
+{
+	struct vfrt_reset_result result;
+	bool more = vfrt_reset_done(reset, &result);
+
+	report(generation, &result);
+	if (more && tries < TRIES) {
+		due = kernel->now(kernel->context) + pauses[tries++];
+		rest(reset);
+	} else {
+		vfrt_reset_end(reset);
+	}
+	pthread_cond_broadcast(&changed);
+}
+
 /* Under the mutex, which is released meanwhile. */
 static void take_part(void)
 {
 	struct vfrt_reset *reset = running;
-	struct vfrt_reset_result result;
 
 	workers++;
 	pthread_mutex_unlock(&mutex);
@@ -182,9 +231,7 @@ static void take_part(void)
 	if (--workers > 0)
 		return;
 	running = NULL;
-	vfrt_reset_end(reset, &result);
-	report(generation, &result);
-	pthread_cond_broadcast(&changed);
+	finish(reset);
 }
 
 void vfrt_reset_memory(uint64_t of, unsigned threads, enum vfrt_bind bind)
@@ -204,5 +251,26 @@ void vfrt_reset_memory(uint64_t of, unsigned threads, enum vfrt_bind bind)
 	}
 	if (running && of == generation)
 		take_part();
+	pthread_mutex_unlock(&mutex);
+}
+
+void vfrt_reset_memory_again(void)
+{
+	struct vfrt_reset *reset;
+	int rc;
+
+	pthread_mutex_lock(&mutex);
+	if (resting && !preparing && !running && kernel->now(kernel->context) >= due) {
+		reset = resting;
+		rest(NULL);
+		preparing = true;
+		pthread_mutex_unlock(&mutex);
+		rc = vfrt_reset_again(reset);
+		if (rc < 0)
+			vfrt_reset_end(reset);
+		end_preparing(reset, rc);
+		if (running)
+			take_part();
+	}
 	pthread_mutex_unlock(&mutex);
 }

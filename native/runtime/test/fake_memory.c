@@ -151,6 +151,12 @@ static long move_small(void *context, int module, size_t count, void **page, con
 	return 0;
 }
 
+static uint64_t now(void *context)
+{
+	(void)context;
+	return fake_memory.now;
+}
+
 static const struct vfrt_reset_kernel kernel = {
 	.proc = proc,
 	.sysfs = sysfs,
@@ -158,6 +164,7 @@ static const struct vfrt_reset_kernel kernel = {
 	.wake = wake,
 	.next_touch = next_touch,
 	.move_small = move_small,
+	.now = now,
 };
 const struct vfrt_reset_kernel *fake_kernel = &kernel;
 

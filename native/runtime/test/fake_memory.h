@@ -33,6 +33,7 @@ struct fake_memory {
 	unsigned no_module;	   /* errno of the module's ioctl */
 	uint64_t next_touch_left;
 	uint64_t next_touch_nodes; /* of the last that was asked for */
+	uint64_t now;		   /* ns */
 };
 
 #define FAKE_CALL 500

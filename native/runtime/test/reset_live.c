@@ -9,13 +9,16 @@
  * Prints one line for each kind; status 1 where a page isn't where it belongs,
  * or where another way was taken, 77 where there is one node.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -110,13 +113,46 @@ static char *make_private_file(void)
 	return memory;
 }
 
-static char *make_heap(void)
+static char *in_heap(void *(*allocate)(size_t))
 {
-	char *memory = malloc(BYTES + EXTENT);
+	char *memory = allocate(BYTES + EXTENT);
 
 	CHECK(memory);
 	memory += 4096 - (size_t)memory % 4096;
 	madvise(memory, BYTES, MADV_NOHUGEPAGE);
+	return memory;
+}
+
+static char *make_heap(void)
+{
+	return in_heap(malloc);
+}
+
+/* NULL where there is no such library. */
+static char *make_jemalloc(void)
+{
+	void *library = dlopen("libjemalloc.so.2", RTLD_NOW | RTLD_LOCAL);
+	void *(*allocate)(size_t);
+
+	if (!library)
+		return NULL;
+	*(void **)&allocate = dlsym(library, "malloc");
+	CHECK(allocate);
+	return in_heap(allocate);
+}
+
+/* Pages of its own that this process writes after a fork: the child, which lives
+ * as long, has those that were there. */
+static char *make_forked(void)
+{
+	char *memory = anonymous();
+
+	memset(memory, 1, BYTES);
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
 	return memory;
 }
 
@@ -169,12 +205,15 @@ static struct kind {
 	size_t bytes, step;
 	char *memory;
 } kinds[] = {
+	/* The child has nothing of the others. */
+	{ "after fork", make_forked, DEALT, BYTES, 4096, NULL },
 	{ "anonymous", make_anonymous, DEALT, BYTES, 4096, NULL },
 	{ "thp", make_thp, DEALT, HUGE_BYTES, 4096, NULL },
 	{ "shared", make_shared, DEALT, BYTES, 4096, NULL },
 	{ "shmem", make_shmem, DEALT, BYTES, 4096, NULL },
 	{ "file-private", make_private_file, DEALT, BYTES, 4096, NULL },
 	{ "heap", make_heap, DEALT, BYTES, 4096, NULL },
+	{ "jemalloc", make_jemalloc, DEALT, BYTES, 4096, NULL },
 	{ "mlocked", make_locked, DEALT, BYTES, 4096, NULL },
 	{ "bound", make_bound, STAYS, BYTES, 4096, NULL },
 	{ "preferred", make_preferred, ON_LAST, BYTES, 4096, NULL },
@@ -302,7 +341,7 @@ static void *touch_block(void *argument)
 	for (size_t k = 0; k < KINDS; k++) {
 		size_t pages = kinds[k].bytes / kinds[k].step;
 
-		if (kinds[k].arrived != DEALT)
+		if (kinds[k].arrived != DEALT || !kinds[k].memory)
 			continue;
 		for (size_t i = pages * block->node / block->of;
 		     i < pages * (block->node + 1) / block->of; i++)
@@ -329,10 +368,10 @@ static void *help(void *reset)
 	return NULL;
 }
 
-static struct vfrt_reset_result run(enum vfrt_reset_mode mode, unsigned usable)
+static struct vfrt_reset_result run(unsigned usable)
 {
 	struct vfrt_reset_request request = {
-		.mode = mode,
+		.mode = VFRT_RESET_SPREAD,
 		.nodes = (UINT64_C(1) << usable) - 1,
 		.call = call,
 		.module = module,
@@ -351,7 +390,8 @@ static struct vfrt_reset_result run(enum vfrt_reset_mode mode, unsigned usable)
 	vfrt_reset_work(reset);
 	for (int i = 0; i < HELPERS; i++)
 		CHECK(pthread_join(thread[i], NULL) == 0);
-	vfrt_reset_end(reset, &result);
+	vfrt_reset_done(reset, &result);
+	vfrt_reset_end(reset);
 	if (result.way == VFRT_RESET_WAY_NEXT_TOUCH)
 		touch_blocks(usable);
 	return result;
@@ -407,7 +447,7 @@ int main(int argc, char **argv)
 		for (size_t k = 0; k < KINDS; k++)
 			if (kinds[k].memory)
 				put_on(&kinds[k], (int)nodes - 1);
-		result = run(VFRT_RESET_LEAVE, nodes - 1);
+		result = run(nodes - 1);
 		failures += strcmp(vfrt_reset_way_name(result.way), argv[2]) != 0;
 		if (i == 0)
 			report("leaves", &result);
@@ -416,7 +456,7 @@ int main(int argc, char **argv)
 				left[k] += all_left(&kinds[k]);
 				ask(&kinds[k], before[k]);
 			}
-		result = run(VFRT_RESET_SPREAD, nodes);
+		result = run(nodes);
 		if (i == 0)
 			report("arrives", &result);
 		for (size_t k = 0; k < KINDS; k++)

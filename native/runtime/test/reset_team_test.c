@@ -95,6 +95,60 @@ static unsigned long change(uint32_t flags)
 	return fake_memory.calls;
 }
 
+/* Before a team is formed, after so many ms.  Returns the number of system calls. */
+static unsigned long later(unsigned ms)
+{
+	fake_memory.now += (uint64_t)ms * 1000000;
+	fake_memory_publish();
+	write_cpus(true);
+	fake_memory.calls = 0;
+	if (vfrt_memory_left())
+		vfrt_reset_memory_again();
+	return fake_memory.calls;
+}
+
+/* What couldn't move, three times at most. */
+static void tries_again(void)
+{
+	fake_memory_clear();
+	fake_memory_map(0, BYTES, "default", 3, false, "");
+	fake_memory.page[0].pinned = true;
+	CHECK(!vfrt_memory_left());
+	CHECK(change(VIRTFLEX_NODE_ONLINE | VIRTFLEX_NODE_EVACUATING) > 0);
+	CHECK(fake_memory_on(0, BYTES, 3) >= 1 && vfrt_memory_left());
+	CHECK(later(9) == 0 && later(1) > 0);
+	/* Another generation, but the same nodes. */
+	CHECK(change(0) == 0);
+	fake_memory.page[0].pinned = false;
+	CHECK(later(99) == 0 && later(1) > 0);
+	CHECK(fake_memory_on(0, BYTES, 3) == 0 && !vfrt_memory_left());
+
+	fake_memory.page[0].pinned = true;
+	fake_memory.page[0].node = 3;
+	CHECK(change(VIRTFLEX_NODE_ONLINE) > 0);
+	fake_memory_map(0, BYTES, "default", 3, false, "");
+	fake_memory.page[0].pinned = true;
+	CHECK(change(0) > 0 && later(10) > 0 && later(100) > 0 && vfrt_memory_left());
+	CHECK(later(1000) > 0 && !vfrt_memory_left() && later(10000) == 0);
+	CHECK(fake_memory_on(0, BYTES, 3) >= 1);
+}
+
+/* When the node is back, and in a child, which has not moved anything. */
+static void forgets(void)
+{
+	int status;
+
+	CHECK(change(VIRTFLEX_NODE_ONLINE) > 0 && vfrt_memory_left());
+	CHECK(change(0) > 0 && vfrt_memory_left());
+	if (fork() == 0) {
+		CHECK(!vfrt_memory_left());
+		_exit(0);
+	}
+	CHECK(wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	fake_memory.page[0].pinned = false;
+	CHECK(change(VIRTFLEX_NODE_ONLINE) > 0 && !vfrt_memory_left());
+}
+
 int main(void)
 {
 	uint64_t met;
@@ -150,6 +204,9 @@ int main(void)
 	meet_by(met, 2 * TEAM);
 	meet_by(met, TEAM);
 	CHECK(fake_memory.calls == 0);
+
+	tries_again();
+	forgets();
 
 	/* Of other nodes than the kernel's. */
 	page.node[3].flags = VIRTFLEX_NODE_PRESENT;

@@ -35,7 +35,8 @@ static struct vfrt_reset_result reset(struct vfrt_reset_request request)
 	fake_memory_publish();
 	CHECK(vfrt_reset_begin(&begun, &request, fake_kernel) == 0);
 	vfrt_reset_work(begun);
-	vfrt_reset_end(begun, &result);
+	vfrt_reset_done(begun, &result);
+	vfrt_reset_end(begun);
 	return result;
 }
 
@@ -333,7 +334,8 @@ static void keeps_a_merged_stack(void)
 	CHECK(vfrt_reset_begin(&begun, &request, fake_kernel) == 0);
 	CHECK(pthread_create(&thread, &attributes, help, begun) == 0);
 	CHECK(pthread_join(thread, NULL) == 0);
-	vfrt_reset_end(begun, &result);
+	vfrt_reset_done(begun, &result);
+	vfrt_reset_end(begun);
 	CHECK(fake_memory_on(0, 4 * MIB, 3) == 8);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK(fake_memory_on(4 * MIB + i * 8 * MIB, 8 * MIB, (int)i) * 100 >=
@@ -358,8 +360,104 @@ static void in_parallel(void)
 		CHECK(pthread_create(&thread[i], NULL, help, begun) == 0);
 	for (int i = 0; i < 4; i++)
 		CHECK(pthread_join(thread[i], NULL) == 0);
-	vfrt_reset_end(begun, &result);
+	vfrt_reset_done(begun, &result);
+	vfrt_reset_end(begun);
 	CHECK(result.moved == PAGES(88 * MIB) && left(&result) == 0);
+}
+
+/* The pieces that something stayed in, and no others. */
+static void tries_again(void)
+{
+	struct vfrt_reset_request request = ask(VFRT_RESET_LEAVE, NODES("0-2"), 0);
+	struct vfrt_reset_result result;
+	struct vfrt_reset *begun;
+
+	fake_memory_clear();
+	fake_memory_map(0, 48 * MIB, "default", 3, false, "");
+	fake_memory_map(64 * MIB, 16 * MIB, "default", 3, false, "");
+	fake_memory.page[PAGES(20 * MIB)].pinned = true;
+	fake_memory.page[PAGES(70 * MIB)].pinned = true;
+	fake_memory.page[PAGES(40 * MIB)].shared = true;
+	fake_memory_publish();
+	CHECK(vfrt_reset_begin(&begun, &request, fake_kernel) == 0);
+	vfrt_reset_work(begun);
+	CHECK(vfrt_reset_done(begun, &result));
+	CHECK(result.left[VFRT_RESET_BUSY] >= 2 && result.left[VFRT_RESET_SHARED] == 1);
+
+	/* One is free now, and something else is there. */
+	fake_memory.page[PAGES(20 * MIB)].pinned = false;
+	fake_memory.page[PAGES(4 * MIB)].node = 3;
+	fake_memory_publish();
+	CHECK(vfrt_reset_again(begun) == 0);
+	vfrt_reset_work(begun);
+	CHECK(vfrt_reset_done(begun, &result));
+	CHECK(fake_memory_on(16 * MIB, 16 * MIB, 3) == 0 && fake_memory_on(0, 16 * MIB, 3) == 1);
+	CHECK(result.way == VFRT_RESET_WAY_MOVE_PAGES && result.moved >= 1);
+	CHECK(result.left[VFRT_RESET_BUSY] >= 1 && left(&result) == result.left[VFRT_RESET_BUSY]);
+
+	/* Unmapped. */
+	for (size_t i = PAGES(64 * MIB); i < PAGES(80 * MIB); i++)
+		fake_memory.page[i].node = FAKE_ABSENT;
+	fake_memory_publish();
+	CHECK(vfrt_reset_again(begun) == 0);
+	vfrt_reset_work(begun);
+	CHECK(!vfrt_reset_done(begun, &result) && result.moved == 0 && left(&result) == 0);
+	CHECK(vfrt_reset_again(begun) == -ENOENT);
+	vfrt_reset_end(begun);
+}
+
+/* Each page of an array still goes to its block, not to where there is room. */
+static void arrives_later(void)
+{
+	struct vfrt_reset_request request = ask(VFRT_RESET_SPREAD, NODES("0-3"), 4);
+	struct vfrt_reset_result result;
+	struct vfrt_reset *begun;
+
+	fake_memory_clear();
+	fake_memory_map(0, 64 * MIB, "default", 0, false, "");
+	fake_memory.room[3] = PAGES(4 * MIB);
+	fake_memory_publish();
+	CHECK(vfrt_reset_begin(&begun, &request, fake_kernel) == 0);
+	vfrt_reset_work(begun);
+	CHECK(vfrt_reset_done(begun, &result));
+	CHECK(result.left[VFRT_RESET_NO_MEMORY] >= PAGES(10 * MIB));
+	CHECK(fake_memory_on(48 * MIB, 16 * MIB, 3) <= PAGES(4 * MIB));
+	fake_memory.room[3] += PAGES(32 * MIB);
+	fake_memory_publish();
+	CHECK(vfrt_reset_again(begun) == 0);
+	vfrt_reset_work(begun);
+	CHECK(!vfrt_reset_done(begun, &result) && left(&result) == 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(fake_memory_on(i * 16 * MIB, 16 * MIB, (int)i) == PAGES(16 * MIB));
+	vfrt_reset_end(begun);
+}
+
+/* The system call is not made again. */
+static void next_touch_again(void)
+{
+	struct vfrt_reset_request request = ask(VFRT_RESET_LEAVE, NODES("0-2"), 0);
+	struct vfrt_reset_result result;
+	struct vfrt_reset *begun;
+
+	request.call = FAKE_CALL;
+	fake_memory_clear();
+	fake_memory_map(0, 4 * MIB, "default", 3, false, "");
+	fake_memory_map(32 * MIB, 4 * MIB, "bind:2-3", 3, false, "");
+	fake_memory.page[PAGES(32 * MIB)].pinned = true;
+	fake_memory.next_touch_left = 1;
+	fake_memory_publish();
+	CHECK(vfrt_reset_begin(&begun, &request, fake_kernel) == 0);
+	vfrt_reset_work(begun);
+	CHECK(vfrt_reset_done(begun, &result) && result.marked == 11);
+	fake_memory.page[PAGES(32 * MIB)].pinned = false;
+	fake_memory.next_touch_nodes = 0;
+	fake_memory_publish();
+	CHECK(vfrt_reset_again(begun) == 0);
+	vfrt_reset_work(begun);
+	CHECK(!vfrt_reset_done(begun, &result) && result.marked == 0);
+	CHECK(result.way == VFRT_RESET_WAY_NEXT_TOUCH && fake_memory.next_touch_nodes == 0);
+	CHECK(fake_memory_on(0, 4 * MIB, 3) == 1024 && fake_memory_on(32 * MIB, 4 * MIB, 2) == 1024);
+	vfrt_reset_end(begun);
 }
 
 int main(void)
@@ -382,5 +480,8 @@ int main(void)
 	without_files();
 	keeps_a_merged_stack();
 	in_parallel();
+	tries_again();
+	arrives_later();
+	next_touch_again();
 	return 0;
 }

@@ -16,7 +16,9 @@
  *
  *	vfrt_reset_begin (reset, request, kernel)	one thread
  *	vfrt_reset_work (reset)				any number of them
- *	vfrt_reset_end (reset, result)			one, when all are back
+ *	vfrt_reset_done (reset, result)			one, when all are back
+ *	vfrt_reset_again (reset)			perhaps, later: then work again
+ *	vfrt_reset_end (reset)				one
  *
  * Nothing here fails the program: what can't be moved is counted by reason.
  */
@@ -76,7 +78,7 @@ enum vfrt_reset_reason {
 	VFRT_RESET_REASONS,
 };
 
-/* In pages of 4 KiB, whatever the size of the page that moved. */
+/* Of one round, in pages of 4 KiB, whatever the size of the page that moved. */
 struct vfrt_reset_result {
 	enum vfrt_reset_way way;
 	uint64_t marked; /* to move at their next touch */
@@ -105,6 +107,8 @@ struct vfrt_reset_kernel {
 	/* As move, by the module: see virtflex/reset_ioctl.h. */
 	long (*move_small)(void *context, int module, size_t count, void **page, const int *node,
 			   int *status);
+	/* Time, in ns. */
+	uint64_t (*now)(void *context);
 	void *context;
 };
 
@@ -121,8 +125,17 @@ int vfrt_reset_begin(struct vfrt_reset **reset, const struct vfrt_reset_request 
 /* Moves, until nothing is left that no other thread has taken. */
 void vfrt_reset_work(struct vfrt_reset *reset);
 
-/* Frees it; what was done goes to *result. */
-void vfrt_reset_end(struct vfrt_reset *reset, struct vfrt_reset_result *result);
+/* Sets *result to what was done since it began, the last time.  Returns whether
+ * pages were left that may be able to move later: busy ones, and those for which
+ * there was no room. */
+bool vfrt_reset_done(struct vfrt_reset *reset, struct vfrt_reset_result *result);
+
+/* Begins once more, by the same way, with the pieces of 16 MiB that these pages are
+ * in, if they are mapped as they were.  Returns 0, -ENOENT where there are none, or
+ * as vfrt_reset_begin. */
+int vfrt_reset_again(struct vfrt_reset *reset);
+
+void vfrt_reset_end(struct vfrt_reset *reset);
 
 /* Kernel's nodes that have memory; 0 where it doesn't tell. */
 uint64_t vfrt_reset_memory_nodes(const char *sysfs);

@@ -10,6 +10,8 @@
  *	vfrt_bind_self (place)	by every thread, for itself
  *	vfrt_reset_memory ()	by every thread, when it has
  *	vfrt_acknowledge ()	when the last of them has
+ *	vfrt_memory_left ()	before an outermost team is formed: where it says
+ *				yes, vfrt_reset_memory_again ()
  *
  * A thread that binds itself costs 20 us a change, one that is bound by another
  * thread some ms: hence no function to bind another one.
@@ -53,11 +55,12 @@ struct vfrt_view {
 	const struct virtflex_topology_page *page;
 };
 
-/* For vfrt_changed alone: where the generation is to be read, and on the same
- * cache line what it points to where there is no page. */
+/* For vfrt_changed and vfrt_memory_left alone: where the generation is to be
+ * read, and on the same cache line what it points to where there is no page. */
 struct vfrt_poll {
 	const uint64_t *generation;
 	uint64_t seen;
+	bool memory_left;
 };
 extern struct vfrt_poll vfrt_poll;
 
@@ -151,6 +154,17 @@ uint64_t vfrt_bind_self(int place);
  * something to do.  threads is the size of the outermost team that the caller is
  * of, and bind says how that is bound; with 0 threads the caller only helps. */
 void vfrt_reset_memory(uint64_t generation, unsigned threads, enum vfrt_bind bind);
+
+/* Whether pages wait for another try.  One relaxed load. */
+static inline bool vfrt_memory_left(void)
+{
+	return __builtin_expect(__atomic_load_n(&vfrt_poll.memory_left, __ATOMIC_RELAXED), 0);
+}
+
+/* Without the lock, by a thread that is in no team: tries what a reset has left
+ * because it was busy or had no room, if it is time to, 10 ms, 100 ms and 1 s after
+ * the try before.  By the calling thread alone. */
+void vfrt_reset_memory_again(void);
 
 /* Under the lock: tells the publisher that the process has adapted. */
 void vfrt_acknowledge(uint64_t generation);
