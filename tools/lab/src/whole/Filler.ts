@@ -12,7 +12,7 @@ xl create -p /run/filler.cfg >/run/filler.log 2>&1`;
 /** Takes what a pnode of the default host has free; 24 MiB are for the domain's own upkeep and what is left over. @since 0.1.0 */
 export const fillPnode = (pnode: number) =>
   create(
-    `xl info -n | sed -n 's/^ *${String(pnode)}: *[0-9]* *\\([0-9]*\\) .*/\\1/p'`,
+    `xl info -n | sed -n '/^numa_info/,$ s/^ *${String(pnode)}: *[0-9]* *\\([0-9]*\\) .*/\\1/p'`,
     24,
     `${String(2 * pnode)}-${String(2 * pnode + 1)}`,
   );
