@@ -32,6 +32,23 @@ u64 vf_actual_kib(u64 capacity_kib, unsigned long base_pages, unsigned long mana
 	return missing < capacity_kib ? capacity_kib - missing : 0;
 }
 
+/**
+ * vf_ahead_us() - how long to wait so that pages don't move too fast
+ * @pages: how many have moved
+ * @took_us: microseconds that it took
+ * @mib_s: MiB a second that are allowed, 0 for any
+ */
+u64 vf_ahead_us(unsigned long pages, u64 took_us, unsigned int mib_s)
+{
+	u64 due_us;
+
+	if (!mib_s)
+		return 0;
+
+	due_us = (u64)pages * VF_KIB_PER_PAGE * 1000000 / 1024 / mib_s;
+	return due_us > took_us ? due_us - took_us : 0;
+}
+
 void vf_batch_init(struct vf_batch *batch)
 {
 	batch->size = 1;

@@ -18,6 +18,7 @@
 /* Actual and target may differ by this much when a request is done. */
 #define VF_TOLERANCE_PAGES VF_SUPER_PAGES
 
+u64 vf_ahead_us(unsigned long pages, u64 took_us, unsigned int mib_s);
 u64 vf_actual_kib(u64 capacity_kib, unsigned long base_pages, unsigned long managed_pages);
 
 /*

@@ -26,6 +26,7 @@
 
 #include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/ktime.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
@@ -37,6 +38,9 @@
 /* Free pages only: no reclaim, no reserves, no complaint, this node. */
 #define VF_GFP_FREE ((GFP_HIGHUSER_MOVABLE | __GFP_THISNODE | __GFP_NOWARN | \
 		      __GFP_NORETRY | __GFP_NOMEMALLOC) & ~__GFP_RECLAIM)
+
+/* How long a drain that keeps to its rate sleeps before it looks for a reason to stop. */
+#define VF_NAP_US 100000
 
 /* Passes over a node that free nothing before it is said to be unmovable. */
 #define VF_IDLE_PASSES 6
@@ -143,6 +147,7 @@ static void vf_keep_free(struct vf_node *node)
 struct vf_block {
 	unsigned int unmovable;	/* pages that nobody can move */
 	unsigned int out;	/* pages that Xen holds already */
+	unsigned int free;	/* pages that need not move, kept or not */
 };
 
 /*
@@ -161,9 +166,12 @@ static void vf_look(struct vf_balloon *balloon, unsigned long pfn, struct vf_blo
 		if (PageOffline(page)) {
 			if (!balloon->kept || !test_bit(pfn - balloon->kept_start, balloon->kept))
 				block->out++;
+			else
+				block->free++;
 			pfn++;
 		} else if (PageBuddy(page)) {
 			order = min_t(unsigned long, READ_ONCE(page->private), VF_SUPER_ORDER);
+			block->free += 1UL << order;
 			pfn += 1UL << order;
 		} else if (PageCompound(page)) {
 			head = compound_head(page);
@@ -190,14 +198,31 @@ static bool vf_block_in(struct zone *zone, unsigned long pfn)
 	return first && last && page_zone(first) == zone && page_zone(last) == zone;
 }
 
-/* Empties one block. Returns 0, or -EBUSY or -ENOMEM as alloc_contig_range(). */
-static int vf_take_block(struct vf_node *node, unsigned long pfn)
+/* Waits until so many pages may have moved since @begin. */
+static void vf_pace(unsigned int pages, ktime_t begin)
+{
+	u64 ahead = vf_ahead_us(pages, ktime_us_delta(ktime_get(), begin), vf_drain_mib_s);
+
+	while (ahead && !vf_request_stop()) {
+		unsigned long nap = min_t(u64, ahead, VF_NAP_US);
+
+		fsleep(nap);
+		ahead -= nap;
+	}
+}
+
+/*
+ * Empties one block, of *@moved pages. Returns 0, or -EBUSY or -ENOMEM as
+ * alloc_contig_range().
+ */
+static int vf_take_block(struct vf_node *node, unsigned long pfn, unsigned int *moved)
 {
 	struct vf_balloon *balloon = &node->balloon;
 	struct vf_block block;
 	unsigned long i;
 	int err;
 
+	*moved = 0;
 	vf_look(balloon, pfn, &block);
 	if (block.unmovable || block.out)
 		return -EBUSY;
@@ -215,6 +240,8 @@ static int vf_take_block(struct vf_node *node, unsigned long pfn)
 	for (i = 1; i < VF_SUPER_PAGES; i++)
 		set_page_count(pfn_to_page(pfn + i), 0);
 	vf_balloon_take(node, pfn_to_page(pfn));
+	*moved = VF_SUPER_PAGES - min_t(unsigned int, block.free, VF_SUPER_PAGES);
+	node->moved_kib += *moved * VF_KIB_PER_PAGE;
 	return 0;
 }
 
@@ -243,16 +270,19 @@ static enum vf_code vf_pass(struct vf_node *node, unsigned long pages)
 		for (pfn = ALIGN(zone->zone_start_pfn, VF_SUPER_PAGES);
 		     pfn + VF_SUPER_PAGES <= zone_end_pfn(zone); pfn += VF_SUPER_PAGES) {
 			enum vf_code stop = vf_request_stop();
+			ktime_t begin = ktime_get();
+			unsigned int moved;
 
 			if (stop || node->balloon.nr_taken * VF_SUPER_PAGES >= pages)
 				return stop;
 			if (!vf_block_in(zone, pfn))
 				continue;
 			if (!vf_room_for(VF_SUPER_PAGES) ||
-			    vf_take_block(node, pfn) == -ENOMEM)
+			    vf_take_block(node, pfn, &moved) == -ENOMEM)
 				return VF_BUSY;
 			if (isolate)
 				vf_keep_free(node);
+			vf_pace(moved, begin);
 			cond_resched();
 		}
 	}
@@ -298,6 +328,7 @@ enum vf_code vf_drain_begin(struct vf_node *node, bool isolate)
 	struct pglist_data *pgdat = NODE_DATA(node->nid);
 	unsigned long *kept;
 
+	node->moved_kib = 0;
 	if (!isolate)
 		return vf_request_stop();
 

@@ -29,6 +29,11 @@ module_param_named(ack_percent, vf_ack_percent, uint, 0644);
 MODULE_PARM_DESC(ack_percent,
 		 "Share of the deadline to wait for runtimes, percent (default: 25)");
 
+unsigned int vf_drain_mib_s;
+module_param_named(drain_mib_s, vf_drain_mib_s, uint, 0644);
+MODULE_PARM_DESC(drain_mib_s,
+		 "How fast pages may move off a node, MiB a second (default: 0, as fast as they can)");
+
 static struct proc_dir_entry *vf_dir;
 
 static int __init vf_check_machine(void)

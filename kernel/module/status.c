@@ -23,13 +23,13 @@ static int vf_status_show(struct seq_file *seq, void *unused)
 		const struct vf_balloon *balloon = &node->balloon;
 
 		seq_printf(seq,
-			   "node %d vnode %d %s actual %llu target %llu capacity %llu stock %llu supers %lu smalls %lu in_hand %lu unmovable %llu\n",
+			   "node %d vnode %d %s actual %llu target %llu capacity %llu stock %llu supers %lu smalls %lu in_hand %lu moved %llu unmovable %llu\n",
 			   node->nid, node->vnode, vf_node_state_name(node->state),
 			   vf_node_actual_kib(node), node->target_kib, node->capacity_kib,
 			   vf_node_stock_kib(node), balloon->nr_supers, balloon->nr_smalls,
 			   balloon->nr_taken * (VF_SUPER_PAGES * VF_KIB_PER_PAGE) +
 			   balloon->nr_kept * VF_KIB_PER_PAGE,
-			   node->unmovable_kib);
+			   node->moved_kib, node->unmovable_kib);
 	}
 
 	seq_printf(seq, "hypercalls out %llu in %llu\n",

@@ -35,6 +35,7 @@ struct vm_area_struct;
 extern bool vf_scrub;
 extern bool vf_other_pnode;
 extern unsigned int vf_reserve_mib;
+extern unsigned int vf_drain_mib_s;
 extern unsigned int vf_ack_percent;
 
 /*
@@ -96,6 +97,7 @@ struct vf_balloon {
  * @base_pages: managed pages when nothing is ballooned out
  * @capacity_kib: size when full: the host's word, or Linux' until there is one
  * @target_kib: what the host wants it to have
+ * @moved_kib: what has moved to other nodes in this drain, or in the last
  * @unmovable_kib: at the end of the last drain, what couldn't go
  * @cpus: CPUs that belong to it, online or not
  * @balloon: what is out
@@ -109,6 +111,7 @@ struct vf_node {
 	unsigned long base_pages;
 	u64 capacity_kib;
 	u64 target_kib;
+	u64 moved_kib;
 	u64 unmovable_kib;
 	DECLARE_BITMAP(cpus, VIRTFLEX_MAX_CPUS);
 	struct vf_balloon balloon;

@@ -17,6 +17,15 @@ static void actual(void)
 	CHECK(vf_actual_kib(1ULL << 52, 1UL << 50, 0) == 0);
 }
 
+static void rate(void)
+{
+	CHECK(vf_ahead_us(512, 0, 0) == 0 && vf_ahead_us(0, 0, 1) == 0);
+	CHECK(vf_ahead_us(512, 0, 1) == 2000000 && vf_ahead_us(512, 1500000, 1) == 500000);
+	CHECK(vf_ahead_us(512, 2000000, 1) == 0 && vf_ahead_us(512, 1ULL << 40, 1) == 0);
+	CHECK(vf_ahead_us(256, 0, 1000) == 1000 && vf_ahead_us(1, 0, 1u << 31) == 0);
+	CHECK(vf_ahead_us(1UL << 30, 0, 1) == (4ULL << 20) * 1000000, "4 TiB at once");
+}
+
 /* A Xen that needs @us for each extent; answers the time of the longest call. */
 static u64 release(struct vf_batch *batch, unsigned long extents, u64 us, unsigned long *calls)
 {
@@ -91,6 +100,7 @@ static void batches(void)
 int main(void)
 {
 	actual();
+	rate();
 	batches();
 	return passed();
 }
