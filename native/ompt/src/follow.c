@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -106,12 +107,18 @@ static void start_places(void)
 	bind = VFRT_BIND_FALSE;
 }
 
+static void after_fork_in_child(void)
+{
+	threads_forked();
+	memset(teams, 0, sizeof teams);
+}
+
 bool follow_start(void)
 {
 	const char *threads = getenv("OMP_NUM_THREADS");
 	struct vfrt_cpus mine = { 0 };
 
-	if (!vfrt_start())
+	if (!vfrt_start() || pthread_atfork(NULL, NULL, after_fork_in_child) != 0)
 		return false;
 	environment_bound = threads ? strtoul(threads, NULL, 10) : 0;
 	sched_getaffinity(0, sizeof mine, (cpu_set_t *)(void *)&mine);

@@ -44,6 +44,12 @@ void threads_remove(void)
 	vfrt_unlock();
 }
 
+void threads_forked(void)
+{
+	workers = NULL;
+	self.link = NULL;
+}
+
 uint64_t threads_bound_for(void)
 {
 	return self.bound_for;

@@ -12,6 +12,9 @@
 void threads_add(void);
 void threads_remove(void);
 
+/* In the child of a fork: the calling thread is the only one. */
+void threads_forked(void);
+
 /* The generation that the calling thread is bound for, 0 at first. */
 uint64_t threads_bound_for(void);
 void threads_set_bound_for(uint64_t generation);

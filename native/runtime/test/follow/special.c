@@ -365,6 +365,39 @@ static void forks(void)
 	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* Children of a process that has a team, whose threads they don't have. */
+static void forks_from_team(void)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		struct vfrt_cpus all = cpus_of(BOTH);
+		struct subject parent = self();
+		long tid[SUBJECT_MAX_THREADS];
+		int status, count;
+		pid_t pid;
+
+		publish(BOTH);
+		CHECK(team_on(BOTH) == 2);
+		pid = fork();
+		if (pid == 0) {
+			CHECK(team_on(BOTH) == 2);
+			publish(FIRST);
+			CHECK(team_on(FIRST) == 1);
+			publish(BOTH);
+			CHECK(team_on(BOTH) == 2);
+			_exit(0);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+		CHECK(WEXITSTATUS(status) == 0);
+		/* The child has touched its own threads alone. */
+		count = subject_tasks(&parent, tid, SUBJECT_MAX_THREADS);
+		for (int thread = 0; thread < count; thread++) {
+			struct vfrt_cpus mask = subject_affinity(&parent, tid[thread]);
+
+			CHECK(vfrt_cpus_equal(&mask, &all));
+		}
+	}
+}
+
 /* A league of one team: its threads, however many the runtime gives it. */
 static void league(void)
 {
@@ -530,6 +563,7 @@ static const struct {
 	{ "own", own, "" },
 	{ "confined", confined, "" },
 	{ "forks", forks, "" },
+	{ "forks_from_team", forks_from_team, "" },
 	{ "league", league, "" },
 	{ "at_barrier", at_barrier, "" },
 	{ "at_chunk", at_chunk, "" },
