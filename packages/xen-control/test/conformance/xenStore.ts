@@ -28,7 +28,10 @@ export const xenStoreCases = (scratch: string): ReadonlyArray<Case<XenStore>> =>
 
   const at = (key: string): string => `${scratch}/${key}`;
 
-  /** Sees the registration event, runs `act`, and answers the events up to `until`. */
+  /**
+   * Sees the registration event, runs `act`, and answers the events up to `until`. Those that come
+   * together need not be in the order of time; the live layer sorts them, so `until` shall sort last.
+   */
   const eventsOf = <E>(
     store: XenStore["Service"],
     path: string,
@@ -279,9 +282,9 @@ export const xenStoreCases = (scratch: string): ReadonlyArray<Case<XenStore>> =>
         yield* store.write(at("w/deep/leaf"), "1");
         yield* store.write(at("elsewhere"), "1");
         yield* store.remove(at("w/deep"));
-        yield* store.write(at("w/end"), "1");
+        yield* store.write(at("w/zz-end"), "1");
       });
-      const events = yield* eventsOf(store, at("w"), act, at("w/end"));
+      const events = yield* eventsOf(store, at("w"), act, at("w/zz-end"));
       assert.strictEqual(events[0], at("w"));
       assert.ok(events.includes(at("w/deep/leaf")));
       assert.ok(events.includes(at("w/deep")));
@@ -315,9 +318,9 @@ export const xenStoreCases = (scratch: string): ReadonlyArray<Case<XenStore>> =>
           store.transaction((t) => Effect.andThen(t.write(at("w/no"), "1"), Effect.fail("no"))),
         );
         yield* store.transaction((t) => t.write(at("w/yes"), "1"));
-        yield* store.write(at("w/end"), "1");
+        yield* store.write(at("w/zz-end"), "1");
       });
-      const events = yield* eventsOf(store, at("w"), act, at("w/end"));
+      const events = yield* eventsOf(store, at("w"), act, at("w/zz-end"));
       assert.ok(events.includes(at("w/yes")));
       assert.ok(!events.includes(at("w/no")));
     }),
