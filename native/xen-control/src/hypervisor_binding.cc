@@ -3,6 +3,7 @@
  * host()                        domains()             domain(id)
  * pin(id, vcpu, cpus)           setLimit(id, bytes)   claim(id, bytes)
  * move(id, vnode, node, next, pages)                  setVnodeNode(id, vnode, node)
+ * close()
  *
  * Each answers a promise and works on a thread of the pool; it is rejected with
  * an Error that has a `code`. Bytes are numbers, below 2^53.
@@ -167,6 +168,11 @@ Napi::Value domain_objects(Napi::Env env, const std::vector<XenDomain> &domains)
 	});
 }
 
+Napi::Value close(const Napi::CallbackInfo &info)
+{
+	return order(info, xen_close);
+}
+
 Napi::Value host(const Napi::CallbackInfo &info)
 {
 	return call<XenHost>(info, xen_host, host_object);
@@ -242,6 +248,7 @@ Napi::Value set_vnode_node(const Napi::CallbackInfo &info)
 
 void define_hypervisor(Napi::Env env, Napi::Object exports)
 {
+	exports.Set("close", Napi::Function::New(env, close));
 	exports.Set("host", Napi::Function::New(env, host));
 	exports.Set("domains", Napi::Function::New(env, domains));
 	exports.Set("domain", Napi::Function::New(env, domain));

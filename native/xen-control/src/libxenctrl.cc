@@ -67,6 +67,7 @@ struct Xen {
 	int (*domain_set_vnode_pnode)(xc_interface *, uint32_t domain, uint32_t vnode, uint32_t pnode);
 	decltype(&xc_cpumap_alloc) cpumap_alloc;
 	decltype(&xc_get_max_cpus) get_max_cpus;
+	decltype(&xtl_logger_destroy) destroy_logger;
 	xentoollog_logger *logger;
 	xc_interface *handle;
 
@@ -76,8 +77,6 @@ struct Xen {
 		void *control = open_library(control_library);
 
 		decltype(&xtl_createlogger_stdiostream) create_logger;
-		decltype(&xtl_logger_destroy) destroy_logger;
-
 		find(log, create_logger, "xtl_createlogger_stdiostream");
 		find(log, destroy_logger, "xtl_logger_destroy");
 		find(control, interface_open, "xc_interface_open");
@@ -121,9 +120,18 @@ struct Xen {
 							     " is of another version");
 		}
 	}
+
+	~Xen()
+	{
+		interface_close(handle);
+		destroy_logger(logger);
+	}
+
+	Xen(const Xen &) = delete;
+	Xen &operator=(const Xen &) = delete;
 };
 
-/* Opened when first needed, and kept to the end of the process, in which its threads may use it. */
+/* Opened when first needed. What is open at the end of the process stays so: its threads may use it. */
 std::mutex mutex;
 const Xen *opened;
 
@@ -269,6 +277,14 @@ std::vector<XenDomain> domains_from(uint32_t first, size_t count)
 }
 
 } // namespace
+
+void xen_close()
+{
+	std::lock_guard<std::mutex> lock(mutex);
+
+	delete opened;
+	opened = nullptr;
+}
 
 XenHost xen_host()
 {

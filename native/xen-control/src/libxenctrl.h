@@ -59,6 +59,8 @@ struct XenDomain {
 	std::vector<uint32_t> distances;
 };
 
+/* Ends the connection; who asks next opens another. */
+void xen_close();
 XenHost xen_host();
 /* All domains but dom0, or the one that is asked for, if it is. */
 std::vector<XenDomain> xen_domains();

@@ -89,6 +89,8 @@ const hypervisor = async () => {
   await xen.claim(1, 2 ** 23);
   assert.equal((await xen.domain(1))[0].limitBytes, 2 ** 33);
   await Promise.all(Array.from({ length: 200 }, () => xen.domains()));
+  await xen.close();
+  assert.equal((await xen.host()).nodes.length, 2);
 };
 
 const store = async () => {

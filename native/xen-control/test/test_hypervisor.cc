@@ -93,6 +93,7 @@ static void many_threads()
 			for (int j = 0; j < 50; j++) {
 				xen_host();
 				xen_pin(1, 0, { 1 });
+				xen_close();
 			}
 		});
 	for (std::thread &each : threads)

@@ -1,6 +1,6 @@
 /** The command as its users meet it: output, errors, exit codes. */
 import { afterEach, expect, test } from "@jest/globals";
-import { readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   cleanUp,
@@ -100,6 +100,20 @@ test(
     const { status, stderr } = await virtflex(["list", "--host", "auto"], env).ended;
     expect(status).toBe(1);
     expect(stderr).toContain("virtflex embedded serve");
+  },
+  limit,
+);
+
+// Skipped in a domain of Xen, where it would be a Xen that answers.
+(existsSync("/proc/xen/capabilities") ? test.skip : test)(
+  "an embedded host that runs is taken, unless Xen is asked for",
+  async () => {
+    const { socket } = await serveEmbedded();
+    expect((await run("--socket", socket, "list")).stdout).toContain("laptop");
+    expect((await run("--socket", socket, "--host", "embedded", "list")).status).toBe(0);
+    const { status, stderr } = await run("--socket", socket, "--host", "live", "list");
+    expect(status).toBe(1);
+    expect(stderr).toContain("Xen is unavailable");
   },
   limit,
 );

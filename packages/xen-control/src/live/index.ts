@@ -10,10 +10,16 @@ import { Hypervisor } from "../Hypervisor.ts";
 import { XenStore } from "../XenStore.ts";
 import { makeLiveHypervisor } from "./LiveHypervisor.ts";
 import { makeLiveStore } from "./LiveStore.ts";
+import { closeHypervisor } from "./native.ts";
 
 /** @since 0.1.0 */
 export const layer: Layer.Layer<XenStore | Hypervisor> = Layer.effectContext(
-  Effect.map(makeLiveStore, (store) =>
-    Context.make(XenStore, store).pipe(Context.add(Hypervisor, makeLiveHypervisor(store))),
-  ),
+  Effect.gen(function* () {
+    const store = yield* makeLiveStore;
+    const hypervisor = yield* Effect.acquireRelease(
+      Effect.sync(() => makeLiveHypervisor(store)),
+      () => closeHypervisor,
+    );
+    return Context.make(XenStore, store).pipe(Context.add(Hypervisor, hypervisor));
+  }),
 );

@@ -4,7 +4,7 @@
  * Xen's libraries at run time.
  */
 import { createRequire } from "node:module";
-import { Result } from "effect";
+import { Effect, Result } from "effect";
 import { XenUnavailable } from "../XenStore.ts";
 
 /** The numbers of StoreOp in native/xen-control/src/store_worker.h. */
@@ -69,6 +69,8 @@ export interface NativeDomain {
 }
 
 export interface Native {
+  /** Ends the connection to the hypervisor; who asks next opens another. */
+  close(): Promise<void>;
   host(): Promise<NativeHost>;
   /** All but dom0. */
   domains(): Promise<ReadonlyArray<NativeDomain>>;
@@ -111,9 +113,12 @@ export interface Native {
   ) => NativeStore;
 }
 
+let loaded: Native | undefined;
+
 const load = (): Result.Result<Native, XenUnavailable> =>
   Result.try({
-    try: () => createRequire(import.meta.url)("@virtflex/native-xen-control") as Native,
+    try: () =>
+      (loaded ??= createRequire(import.meta.url)("@virtflex/native-xen-control") as Native),
     catch: () =>
       new XenUnavailable({
         missing: "the addon of xen-control is not built",
@@ -149,3 +154,6 @@ export const native = <A>(call: (addon: Native) => A): Result.Result<A, XenUnava
       },
     }),
   );
+
+/** Ends the connection to the hypervisor, if there is one. */
+export const closeHypervisor: Effect.Effect<void> = Effect.promise(async () => loaded?.close());
