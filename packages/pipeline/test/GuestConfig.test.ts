@@ -1,5 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { Result } from "effect";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseGuestConfig, printXlConfig } from "../src/index.ts";
 import { config } from "./support.ts";
 
@@ -13,6 +15,12 @@ const guest = {
   ],
   xl: { disk: ["phy:/dev/vg/web,xvda,w"], on_crash: "destroy" },
 };
+
+test("the example of docs/quickstart-xen.md is a configuration", () => {
+  const text = readFileSync(join(import.meta.dirname, "../../../docs/quickstart-xen.md"), "utf8");
+  const [example = ""] = /^\{\n.*?^\}\n/ms.exec(text) ?? [];
+  expect(Result.getOrThrow(parseGuestConfig(example)).name).toBe("web");
+});
 
 test("our configuration as xl's, with the host's distances", () => {
   const read = Result.getOrThrow(parseGuestConfig(JSON.stringify(guest)));
