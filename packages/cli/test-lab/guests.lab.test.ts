@@ -30,7 +30,7 @@ const ours = (name: string, pnodes: ReadonlyArray<number>, kernel = "vmlinux") =
 const traces = (dom0: Host) =>
   dom0.check(
     "xl list | awk '{print $1, $2, $3}'; xenstore-list /local/domain; xenstore-list /vm; " +
-      "xl info -n | sed -n '/numa_info/,/xen_major/p'; ls /tmp",
+      "xl info -n | sed -n '/numa_info/,/xen_major/p'; ls /tmp | grep virtflex- || true",
   );
 
 /** The hard affinity of each vCPU, in xl's notation. */
