@@ -52,7 +52,7 @@ sed -i "s|set blddir \[lookfor_file.*|set blddir $work/build|" "$suite/lib/libgo
 say "configuring"
 (
 	cd "$work/build"
-	CC=gcc-12 FC=gfortran-12 ../source/libgomp/configure --disable-multilib \
+	CC=gcc-12 GFORTRAN=$(command -v gfortran-12) ../source/libgomp/configure --disable-multilib \
 		--with-gcc-major-version-only --build=x86_64-linux-gnu --host=x86_64-linux-gnu \
 		--target=x86_64-linux-gnu
 	mkdir -p .libs
@@ -61,6 +61,9 @@ say "configuring"
 	# Else configure's compilers win over those of the command line.
 	sed -i /_UNDER_TEST/d testsuite/site.exp
 	[ "$part" != fortran ] || make omp_lib.mod openacc.mod
+	# Looked for beside it, as in a build of all of GCC.
+	mkdir -p ../libgfortran/.libs
+	ln -s "$(gfortran-12 -print-file-name=libgfortran.so)" ../libgfortran/.libs/
 ) >"$work/log" 2>&1 || { tail "$work/log" >&2; say "the machinery of the tests can't be built"; exit 1; }
 
 # A program is the same for each library: each is compiled once.  What leaves
