@@ -209,11 +209,11 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
       .filter((line) => !/\[xen-balloon:|hrtimer: interrupt took/.test(line)),
   );
 
-  /** Starts `load ARGUMENTS` and waits until it is ready; the log's name. */
-  const start = Effect.fnUntraced(function* (argumentsText: string) {
+  /** Starts `load ARGUMENTS`, by another command if need be, and waits until it is ready; the log's name. */
+  const start = Effect.fnUntraced(function* (argumentsText: string, by = "") {
     const log = `/tmp/load-${argumentsText.replace(/[^a-z0-9]+/g, "-").slice(0, 40)}`;
     yield* guest.check(
-      `setsid /root/load ${argumentsText} >${log} 2>&1 </dev/null & echo $! >${log}.pid; ` +
+      `setsid ${by} /root/load ${argumentsText} >${log} 2>&1 </dev/null & echo $! >${log}.pid; ` +
         `for i in $(seq 600); do grep -q ready ${log} && exit 0; sleep 0.2; done; exit 1`,
     );
     return log;

@@ -123,6 +123,32 @@ describe("virtflex.ko", () => {
   );
 
   it(
+    "moves pages off a node no faster than the administrator allows, and says how much has moved",
+    onLab(function* (lab) {
+      const g = yield* make(lab, "vf-module");
+      const before = yield* g.totals;
+      const mibPerSecond = 16;
+      const hog = yield* g.start("hog 96", "numactl --preferred=3");
+      yield* g.option("drain_mib_s", String(mibPerSecond));
+      expect(yield* g.ask("shrink", using(0, 1, 2))).toBe("done");
+      const movedMiB = Number(/moved (\d+)/.exec(yield* g.status("node 3"))?.[1]) / 1024;
+      expect(movedMiB).toBeGreaterThan(90);
+      const seconds = Effect.map(g.guest.check("cat /proc/virtflex/status"), (text) => {
+        const at = (turn: string) =>
+          Number(new RegExp(`^time ${turn} (\\d+)`, "m").exec(text)?.[1]) / 1e9;
+        return at("pages-left") - at("vcpus-off");
+      });
+      expect(yield* seconds).toBeGreaterThan((movedMiB / mibPerSecond) * 0.95);
+
+      yield* g.option("drain_mib_s", "0");
+      expect(yield* g.ask("expand", using(...vnodes))).toBe("done");
+      expect(yield* g.stop(hog)).toBe("ready\n");
+      yield* g.expectUnchanged(before);
+    }),
+    minutes(20),
+  );
+
+  it(
     "puts everything back when it is removed, in every state",
     onLab(function* (lab) {
       const g = yield* make(lab, "vf-module");

@@ -6,19 +6,21 @@
 import { Effect } from "effect";
 import * as Lab from "../Lab.ts";
 import * as Shape from "../Shape.ts";
+import type { Flavour } from "../stages.ts";
 import { labVariable } from "../Testing.ts";
 
-/** `purpose` names it. @since 0.1.0 */
+/** `purpose` names it; the kernel is that of its guests. @since 0.1.0 */
 export const sharedLab = Effect.fn("sharedLab")(function* (
   purpose: string,
   report: (line: string) => Effect.Effect<void>,
+  kernel: Flavour["kernel"] = "stock",
 ) {
   const shared = process.env[labVariable];
   if (shared !== undefined) return yield* Lab.attach(shared);
   return yield* Lab.up({
     name: `${purpose}-${String(process.pid)}`,
     shape: yield* Shape.make({}),
-    flavour: { xen: "release" },
+    flavour: { xen: "release", kernel },
     accelerator: "auto",
     report,
   });
