@@ -268,10 +268,11 @@ static int look_again(struct vfrt_reset *reset)
 	return 0;
 }
 
-int vfrt_reset_again(struct vfrt_reset *reset)
+int vfrt_reset_again(struct vfrt_reset *reset, int module)
 {
 	if (reset->rest.count == 0)
 		return -ENOENT;
+	reset->mover.module = module;
 	reset->again = reset->rest;
 	reset->rest = (struct vfrt_rest){ 0 };
 	vfrt_rest_sort(&reset->again);

@@ -257,7 +257,7 @@ void vfrt_reset_memory(uint64_t of, unsigned threads, enum vfrt_bind bind)
 void vfrt_reset_memory_again(void)
 {
 	struct vfrt_reset *reset;
-	int rc;
+	int rc, module;
 
 	pthread_mutex_lock(&mutex);
 	if (resting && !preparing && !running && kernel->now(kernel->context) >= due) {
@@ -265,7 +265,10 @@ void vfrt_reset_memory_again(void)
 		rest(NULL);
 		preparing = true;
 		pthread_mutex_unlock(&mutex);
-		rc = vfrt_reset_again(reset);
+		vfrt_lock();
+		module = vfrt_module();
+		vfrt_unlock();
+		rc = vfrt_reset_again(reset, module);
 		if (rc < 0)
 			vfrt_reset_end(reset);
 		end_preparing(reset, rc);

@@ -388,7 +388,7 @@ static void tries_again(void)
 	fake_memory.page[PAGES(20 * MIB)].pinned = false;
 	fake_memory.page[PAGES(4 * MIB)].node = 3;
 	fake_memory_publish();
-	CHECK(vfrt_reset_again(begun) == 0);
+	CHECK(vfrt_reset_again(begun, -1) == 0);
 	vfrt_reset_work(begun);
 	CHECK(vfrt_reset_done(begun, &result));
 	CHECK(fake_memory_on(16 * MIB, 16 * MIB, 3) == 0 && fake_memory_on(0, 16 * MIB, 3) == 1);
@@ -399,10 +399,10 @@ static void tries_again(void)
 	for (size_t i = PAGES(64 * MIB); i < PAGES(80 * MIB); i++)
 		fake_memory.page[i].node = FAKE_ABSENT;
 	fake_memory_publish();
-	CHECK(vfrt_reset_again(begun) == 0);
+	CHECK(vfrt_reset_again(begun, -1) == 0);
 	vfrt_reset_work(begun);
 	CHECK(!vfrt_reset_done(begun, &result) && result.moved == 0 && left(&result) == 0);
-	CHECK(vfrt_reset_again(begun) == -ENOENT);
+	CHECK(vfrt_reset_again(begun, -1) == -ENOENT);
 	vfrt_reset_end(begun);
 }
 
@@ -424,7 +424,7 @@ static void arrives_later(void)
 	CHECK(fake_memory_on(48 * MIB, 16 * MIB, 3) <= PAGES(4 * MIB));
 	fake_memory.room[3] += PAGES(32 * MIB);
 	fake_memory_publish();
-	CHECK(vfrt_reset_again(begun) == 0);
+	CHECK(vfrt_reset_again(begun, -1) == 0);
 	vfrt_reset_work(begun);
 	CHECK(!vfrt_reset_done(begun, &result) && left(&result) == 0);
 	for (unsigned i = 0; i < 4; i++)
@@ -452,7 +452,7 @@ static void next_touch_again(void)
 	fake_memory.page[PAGES(32 * MIB)].pinned = false;
 	fake_memory.next_touch_nodes = 0;
 	fake_memory_publish();
-	CHECK(vfrt_reset_again(begun) == 0);
+	CHECK(vfrt_reset_again(begun, -1) == 0);
 	vfrt_reset_work(begun);
 	CHECK(!vfrt_reset_done(begun, &result) && result.marked == 0);
 	CHECK(result.way == VFRT_RESET_WAY_NEXT_TOUCH && fake_memory.next_touch_nodes == 0);

@@ -17,7 +17,7 @@
  *	vfrt_reset_begin (reset, request, kernel)	one thread
  *	vfrt_reset_work (reset)				any number of them
  *	vfrt_reset_done (reset, result)			one, when all are back
- *	vfrt_reset_again (reset)			perhaps, later: then work again
+ *	vfrt_reset_again (reset, module)		perhaps, later: then work again
  *	vfrt_reset_end (reset)				one
  *
  * Nothing here fails the program: what can't be moved is counted by reason.
@@ -131,9 +131,9 @@ void vfrt_reset_work(struct vfrt_reset *reset);
 bool vfrt_reset_done(struct vfrt_reset *reset, struct vfrt_reset_result *result);
 
 /* Begins once more, by the same way, with the pieces of 16 MiB that these pages are
- * in, if they are mapped as they were.  Returns 0, -ENOENT where there are none, or
- * as vfrt_reset_begin. */
-int vfrt_reset_again(struct vfrt_reset *reset);
+ * in, if they are mapped as they were.  module is as in the request, by now.
+ * Returns 0, -ENOENT where there are none, or as vfrt_reset_begin. */
+int vfrt_reset_again(struct vfrt_reset *reset, int module);
 
 void vfrt_reset_end(struct vfrt_reset *reset);
 
