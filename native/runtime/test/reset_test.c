@@ -406,6 +406,38 @@ static void tries_again(void)
 	vfrt_reset_end(begun);
 }
 
+/* What is mapped there at the next try decides whether there is one. */
+static uint64_t left_after_another(uintptr_t bytes, const char *policy)
+{
+	struct vfrt_reset_request request = ask(VFRT_RESET_LEAVE, NODES("0-2"), 0);
+	struct vfrt_reset_result result;
+	struct vfrt_reset *begun;
+
+	fake_memory_clear();
+	fake_memory_map(0, 16 * MIB, "default", 3, false, "");
+	fake_memory.page[9].pinned = true;
+	fake_memory_publish();
+	CHECK(vfrt_reset_begin(&begun, &request, fake_kernel) == 0);
+	vfrt_reset_work(begun);
+	CHECK(vfrt_reset_done(begun, &result));
+	fake_memory_clear();
+	fake_memory_map(0, bytes, policy, 3, false, "");
+	fake_memory_publish();
+	CHECK(vfrt_reset_again(begun, -1) == 0);
+	vfrt_reset_work(begun);
+	CHECK(!vfrt_reset_done(begun, &result));
+	vfrt_reset_end(begun);
+	return fake_memory_on(0, 16 * MIB, 3);
+}
+
+static void leaves_other_mappings_alone(void)
+{
+	CHECK(left_after_another(16 * MIB, "default") == 0);
+	CHECK(left_after_another(32 * MIB, "default") == 0);
+	CHECK(left_after_another(8 * MIB, "default") == PAGES(8 * MIB));
+	CHECK(left_after_another(16 * MIB, "bind:3") == PAGES(16 * MIB));
+}
+
 /* Each page of an array still goes to its block, not to where there is room. */
 static void arrives_later(void)
 {
@@ -481,6 +513,7 @@ int main(void)
 	keeps_a_merged_stack();
 	in_parallel();
 	tries_again();
+	leaves_other_mappings_alone();
 	arrives_later();
 	next_touch_again();
 	return 0;
