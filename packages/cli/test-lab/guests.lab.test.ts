@@ -30,7 +30,13 @@ const ours = (name: string, pnodes: ReadonlyArray<number>, kernel = "vmlinux") =
 const traces = (dom0: Host) =>
   dom0.check(
     "xl list | awk '{print $1, $2, $3}'; xenstore-list /local/domain; xenstore-list /vm; " +
-      "xl info -n | sed -n '/numa_info/,/xen_major/p'; ls /tmp | grep virtflex- || true",
+      "ls /tmp | grep virtflex- || true",
+  );
+
+/** Of each pnode, in MiB, as `xl info -n` lists it. */
+const freeMemory = (dom0: Host) =>
+  Effect.map(dom0.check("xl info -n | sed '1,/memfree/d'"), (text) =>
+    [...text.matchAll(/^ +\d+: +\d+ +(\d+)/gm)].map(([, mib]) => Number(mib)),
   );
 
 /** The hard affinity of each vCPU, in xl's notation. */
@@ -55,6 +61,8 @@ describe("virtflex guests create", () => {
     "refuses what makes no guest, says why, and leaves nothing",
     onLab(function* ({ dom0 }) {
       const before = yield* traces(dom0);
+      const free = yield* freeMemory(dom0);
+      expect(free).toHaveLength(4);
       yield* Effect.forEach(
         bad,
         ([file, text, status, says]) =>
@@ -71,6 +79,11 @@ describe("virtflex guests create", () => {
         { concurrency: 2 },
       );
       expect(yield* traces(dom0)).toBe(before);
+      const lost = (yield* freeMemory(dom0)).map((mib, pnode) =>
+        Math.abs(mib - (free[pnode] ?? 0)),
+      );
+      // Xen's own pages come and go; the guest would have taken 128.
+      expect(Math.max(...lost)).toBeLessThanOrEqual(2);
     }),
     minutes(20),
   );
