@@ -20,7 +20,7 @@ import {
   GuestSilent,
   TargetMissed,
 } from "./ChangeError.ts";
-import { isAware, parseOptional, readKey, readOptional } from "./StoreKeys.ts";
+import { isAware, listOptional, parseOptional, readKey } from "./StoreKeys.ts";
 
 const { at, path } = NumaKeys;
 
@@ -68,9 +68,14 @@ const readStatus = Effect.fnUntraced(function* (
   } satisfies GuestStatus;
 });
 
-/** libxl writes it when it builds a domain, and removes the directory before the domain. */
+/**
+ * libxl removes the directory of a domain before the domain itself. One that a write
+ * of ours brought back has nothing but our keys in it.
+ */
 const hasDirectory = (store: XenStoreOps, domain: DomainId) =>
-  Effect.map(readOptional(store, at(domain, "domid")), (domid) => domid !== undefined);
+  Effect.map(listOptional(store, NumaKeys.domainPath(domain)), (names) =>
+    names.some((name) => name !== "numa"),
+  );
 
 const checkAlive = Effect.fnUntraced(function* (domain: DomainId) {
   const hypervisor = yield* Hypervisor;
