@@ -1,7 +1,7 @@
 /**
  * `bench reset [--mib N]`: memory that leaves a node, by each way of the placement reset and 1 to 4 threads, against one thread that
- * calls move_pages(2), and against a copy of as much: in one guest of one lab, on the kernel with `kernel/patches` and `virtflex.ko`.
- * With 1 GiB, as is measured without `--mib`, it takes a lab under emulation more than an hour.
+ * calls move_pages(2), and against a copy of as much: in one guest of one lab (the one that VIRTFLEX_LAB names, or its own), on the
+ * kernel with `kernel/patches` and `virtflex.ko`. Without `--mib` it is 1 GiB, for which a lab under emulation is slow.
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -34,8 +34,11 @@ const makeGuest = Effect.fn("makeGuest")(function* (lab: Lab.Lab) {
     ...["gcc", "-static", "-pthread", `-I${join(runtime, "include")}`],
     ...sources.map((file) => join(runtime, "src", file)),
   ]);
-  yield* lab.createGuest(configuration("reset"), "10 minutes");
-  const guest = yield* lab.guest("reset");
+  const name = yield* Effect.acquireRelease(
+    lab.createGuest(configuration("reset"), "10 minutes"),
+    (guest) => Effect.ignore(lab.dom0.run(`xl destroy ${guest}`)),
+  );
+  const guest = yield* lab.guest(name);
   yield* guest.push(readFileSync(program), "/root/reset", "755");
   yield* guest.check(
     "insmod /opt/virtflex/lib/virtflex.ko && echo 0 >/proc/sys/kernel/numa_balancing",
