@@ -9,15 +9,21 @@ const blocks = (language: string) =>
     ([, text]) => text ?? "",
   );
 
-test("the README's example prints what it says", () => {
-  // In the package, so that it finds the package by its name as built.
-  const folder = mkdtempSync(join(import.meta.dirname, "../dist/readme-"));
-  const file = join(folder, "example.ts");
-  writeFileSync(file, blocks("ts").join("\n"));
-  const output = execFileSync(process.execPath, [file], {
-    encoding: "utf8",
-    env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: "1" },
-  });
-  rmSync(folder, { recursive: true });
-  expect(output).toBe(blocks("text").join(""));
-}, 60_000);
+const printed = blocks("text");
+
+test.each(blocks("ts").map((code, index) => [index + 1, code, printed[index]] as const))(
+  "example %i of the README prints what it says",
+  (_, code, says) => {
+    // In the package, so that it finds the package by its name as built.
+    const folder = mkdtempSync(join(import.meta.dirname, "../dist/readme-"));
+    const file = join(folder, "example.ts");
+    writeFileSync(file, code);
+    const output = execFileSync(process.execPath, [file], {
+      encoding: "utf8",
+      env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: "1" },
+    });
+    rmSync(folder, { recursive: true });
+    expect(output).toBe(says);
+  },
+  60_000,
+);
