@@ -3,27 +3,9 @@
  */
 import { afterAll, describe, expect, it } from "@jest/globals";
 import { Effect } from "effect";
-import { complete } from "../../../tools/lab/src/GuestConfig.ts";
-import type * as Lab from "../../../tools/lab/src/Lab.ts";
 import { onLab } from "../../../tools/lab/src/Testing.ts";
+import * as Filler from "../../../tools/lab/src/whole/Filler.ts";
 import { capacityKiB, destroy, make, minutes, using, vnodes } from "./guest.ts";
-
-/** A domain that never runs, with all but `leftMiB` of what is free on a pnode. */
-const fill = Effect.fn("fill")(function* (lab: Lab.Lab, pnode: number, leftMiB: number) {
-  const row = new RegExp(`^ +${String(pnode)}: +\\d+ +(\\d+) `, "m");
-  const [, nodes = ""] = (yield* lab.dom0.check("xl info -n")).split("numa_info");
-  const free = Number(row.exec(nodes)?.[1]);
-  const size = String(free - leftMiB);
-  const { text } = yield* complete(
-    `name = "vf-filler"\nmemory = ${size}\nmaxmem = ${size}\nvcpus = 1\n` +
-      `vnuma = [ ["pnode=${String(pnode)}","size=${size}","vcpus=0","vdistances=10"] ]\n`,
-  );
-  yield* lab.dom0.push(Buffer.from(text), "/tmp/vf-filler.cfg");
-  yield* Effect.acquireRelease(
-    lab.dom0.check("xl create -p /tmp/vf-filler.cfg", { timeout: "3 minutes" }),
-    () => Effect.ignore(lab.dom0.run("xl destroy vf-filler")),
-  );
-});
 
 /** The same values in every run. */
 const garbage = (seeds: ReadonlyArray<string>) => {
@@ -59,7 +41,10 @@ describe("virtflex.ko when things go wrong", () => {
 
       yield* Effect.scoped(
         Effect.gen(function* () {
-          yield* fill(lab, 3, 24);
+          yield* Effect.acquireRelease(
+            lab.dom0.check(Filler.fillPnode(3), { timeout: "3 minutes" }),
+            () => Effect.ignore(lab.dom0.run(Filler.empty)),
+          );
           expect(yield* g.ask("expand", using(...vnodes))).toBe("failed no-memory");
           expect(yield* g.status("why")).toMatch(/^node 3: the host gave \d+ of \d+ KiB$/);
           yield* g.expectUnchanged(shrunk);
