@@ -2,15 +2,12 @@
  * virtflex.ko against Linux' own balloon over the same GiB, and the drain of a node against move_pages(2): in one guest of one lab,
  * on Debian's stock kernel and a Xen with `xen/patches`. A request's time is the module's own.
  */
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { Lab, Shape } from "@virtflex/lab";
 import { Effect } from "effect";
 import { compile, scratch } from "./Program.ts";
 import { report } from "./Report.ts";
 
-const root = join(import.meta.dirname, "../../..");
 const rounds = 3;
 const kibPerMib = 1024;
 const gibKib = 2 ** 20;
@@ -48,11 +45,9 @@ const median = (values: ReadonlyArray<number>): number =>
 /** The guest with the module in it. */
 const makeGuest = Effect.fn("makeGuest")(function* (lab: Lab.Lab) {
   const name = "balloon";
-  const output = execFileSync(join(root, "kernel/module/build.sh")).toString().trim();
   const program = yield* compile(yield* scratch, "balloon", ["gcc", "-static"]);
   yield* lab.createGuest(configuration(name), "10 minutes");
   const guest = yield* lab.guest(name);
-  yield* guest.push(readFileSync(output), "/root/virtflex.ko");
   yield* guest.push(readFileSync(program), "/root/balloon", "755");
 
   const domain = (yield* lab.dom0.check(`xl domid ${name}`)).trim();
@@ -79,7 +74,9 @@ const makeGuest = Effect.fn("makeGuest")(function* (lab: Lab.Lab) {
     `xenstore-chmod -r ${store}/numa n0 r${domain} && xenstore-chmod -r ${store}/numa/status n${domain} && ` +
       `xenstore-chmod ${store}/control/feature-virtflex n${domain}`,
   );
-  yield* guest.check("insmod /root/virtflex.ko && mount -t tracefs tracefs /sys/kernel/tracing");
+  yield* guest.check(
+    "insmod /opt/virtflex/lib/virtflex.ko && mount -t tracefs tracefs /sys/kernel/tracing",
+  );
 
   let last = 0;
   /** Milliseconds that a request took, and that its node was drained once nothing was free on it. */
