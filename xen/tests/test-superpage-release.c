@@ -80,6 +80,33 @@ static void test_whole(void)
 	domain_destroy(domid);
 }
 
+static long fill(uint32_t domid, unsigned int order)
+{
+	long extents = 0;
+
+	while (populate(domid, BASE + ((unsigned long)extents << order), order, 1, NODE) == 1)
+		extents++;
+	return extents;
+}
+
+static void test_half_a_gib(void)
+{
+	enum { NR = (512 << 20) / (SUPERPAGE_PAGES * XC_PAGE_SIZE) };
+	uint32_t domid = domain_create(NR * SUPERPAGE_PAGES), filler, again;
+
+	start("512 MiB, of a node that has no other free superpage: blocks of 2 MiB afterwards");
+	CHECK_EQ(populate(domid, BASE, SUPERPAGE_ORDER, NR, NODE), NR);
+	filler = domain_create(node_free_of(NODE));
+	fill(filler, SUPERPAGE_ORDER);
+	release_in(domid, BASE, SUPERPAGE_ORDER, NR, NR, (struct steps){ .superpages = NR, .freed_whole = NR });
+	again = domain_create(2 * NR * SUPERPAGE_PAGES);
+	/* Xen itself may have taken a few pages meanwhile, which broke a block or two. */
+	CHECK(fill(again, SUPERPAGE_ORDER) >= NR - 2, "the released memory isn't in blocks of 2 MiB");
+	domain_destroy(again);
+	domain_destroy(filler);
+	domain_destroy(domid);
+}
+
 static void test_large_extent(void)
 {
 	uint32_t domid = domain_create(4 * SUPERPAGE_PAGES);
@@ -449,6 +476,7 @@ int main(void)
 	nodes = node_free(before);
 
 	test_whole();
+	test_half_a_gib();
 	test_large_extent();
 	test_foreign_mapped();
 	test_grant_mapped();
