@@ -216,7 +216,7 @@ static void test_gigapage(void)
 	unsigned int from, to;
 	xc_rehome_memory_t r;
 
-	start("a 1 GiB entry");
+	start("a 1 GiB entry moves as superpages of 2 MiB, and stays that");
 	node_free(free_pages);
 	for (from = 0; from < nr_nodes; from++)
 		if (free_pages[from] >= (long)GIGAPAGE_PAGES && populate(domid, GIGAPAGE_PAGES, GIGAPAGE_ORDER, 1, from) == 1)
@@ -229,8 +229,13 @@ static void test_gigapage(void)
 		goto out;
 	}
 	CHECK_EQ(pattern(domid, GIGAPAGE_PAGES, 8 * SUPERPAGE_PAGES, true), 0);
+	counters_reset();
 	r = rehome(domid, GIGAPAGE_PAGES, GIGAPAGE_PAGES, to);
 	CHECK_COUNTS(r, GIGAPAGE_PAGES, 0, 0);
+	CHECK_COUNTER("guest superpages moved as one", GIGAPAGE_PAGES / SUPERPAGE_PAGES);
+	counters_reset();
+	CHECK_EQ(release(domid, GIGAPAGE_PAGES + 8 * SUPERPAGE_PAGES, SUPERPAGE_ORDER, 8), 8);
+	CHECK_COUNTER("guest superpages freed as one block", 8);
 	CHECK_EQ(pattern(domid, GIGAPAGE_PAGES, 8 * SUPERPAGE_PAGES, false), 0);
 out:
 	domain_destroy(domid);
