@@ -57,8 +57,8 @@ describe("Xen with the patches", () => {
       // The guest must not find itself short of memory: the rest is for its kernel and the page tables.
       yield* guest.check(
         `setsid sh -c '${pattern} ${String(patternMiB)} >/tmp/log 2>&1; echo $? >/tmp/status' </dev/null >/dev/null 2>&1 & ` +
-          "for i in $(seq 1800); do grep -q ready /tmp/log && exit 0; [ -e /tmp/status ] && break; sleep 0.2; done; cat /tmp/log; exit 1",
-        { timeout: "8 minutes" },
+          "for i in $(seq 4500); do grep -q ready /tmp/log && exit 0; [ -e /tmp/status ] && break; sleep 0.2; done; cat /tmp/log; exit 1",
+        { timeout: "20 minutes" },
       );
 
       const move = (vnode: number, to: number) =>
@@ -137,7 +137,7 @@ describe("Xen with the patches", () => {
       // A step that was lost would be 512 pages.
       expectAlike(pagesOf(yield* free), empty, 64);
     }),
-    minutes(20 + 8 * rounds),
+    minutes(30 + 8 * rounds),
   );
 
   it(

@@ -24,6 +24,7 @@
 
 #define PAGE 4096ul
 #define WORDS (PAGE / sizeof(uint64_t))
+#define LOOKS 1000 /* of a reader, in a row */
 
 struct share {
 	pthread_t writer, reader;
@@ -103,18 +104,21 @@ static void *reader(void *arg)
 
 	bind_to(s->cpu);
 	while (!stop) {
-		uint64_t tick = atomic_load_explicit(s->next->tick, memory_order_acquire);
+		for (unsigned int i = 0; i < LOOKS; i++) {
+			uint64_t tick = atomic_load_explicit(s->next->tick, memory_order_acquire);
 
-		s->falls += tick < last;
-		last = tick;
-		sched_yield();
+			s->falls += tick < last;
+			last = tick;
+		}
+		/* The rest is for the writer of this CPU. */
+		usleep(1000);
 	}
 	return NULL;
 }
 
 static void *zeroed(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
 	if (p == MAP_FAILED)
 		err(2, "%zu bytes", size);

@@ -156,6 +156,12 @@ long node_free_of(unsigned int node)
 	return node < node_free(free_pages) ? free_pages[node] : -1;
 }
 
+void check_free(const char *file, int line, const long *before, const long *after, unsigned int nodes)
+{
+	for (unsigned int i = 0; i < nodes; i++)
+		check(labs(after[i] - before[i]) < 16, file, line, "%ld pages of node %u free, %ld before", after[i], i, before[i]);
+}
+
 void *map_page(uint32_t domid, xen_pfn_t gfn)
 {
 	int bad = 0;

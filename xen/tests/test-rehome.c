@@ -97,12 +97,6 @@ static void check_counts(int line, xc_rehome_memory_t r, unsigned long moved, un
 }
 #define CHECK_COUNTS(r, moved, resident, busy) check_counts(__LINE__, r, moved, resident, busy)
 
-/* After many domains: Xen's pools for its own use grow and shrink by a few pages. What moves is checked to the page where it moves. */
-static void check_free(int line, long before, long after)
-{
-	check(labs(after - before) < 16, __FILE__, line, "%ld pages free, %ld before", after, before);
-}
-
 /* A range goes round all nodes: contents, counts, and each node's free memory. */
 static void round_trip(uint32_t domid, xen_pfn_t gfn, unsigned long nr, unsigned int node)
 {
@@ -622,8 +616,7 @@ static void test_race(void)
 	CHECK_COUNTS(rehome(racing, BASE, RACING_PAGES, 0), domain_pages(racing), 0, 0);
 	settle();
 	node_free(after);
-	for (unsigned int i = 0; i < nr_nodes; i++)
-		check_free(__LINE__, before[i], after[i]);
+	CHECK_FREE(before, after, nr_nodes);
 	for (unsigned int i = 0; i < MAPPERS; i++)
 		free(counts[i]);
 	domain_destroy(racing);
@@ -700,7 +693,6 @@ int main(void)
 	start("nothing leaked");
 	settle();
 	node_free(after);
-	for (unsigned int i = 0; i < nr_nodes; i++)
-		check_free(__LINE__, before[i], after[i]);
+	CHECK_FREE(before, after, nr_nodes);
 	return harness_result();
 }
