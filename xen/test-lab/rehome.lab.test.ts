@@ -1,5 +1,5 @@
 /**
- * The patches of `xen/patches` in the lab: their programs in dom0, and a running guest whose memory is moved meanwhile.
+ * A guest whose memory is moved while it uses it.
  *
  * VIRTFLEX_ROUNDS: how often each vnode goes round all pnodes again, after a round that is looked at move by move (1).
  */
@@ -16,34 +16,16 @@ const minutes = (n: number) => n * 60_000;
 const pagesOf = (text: string) => text.split(" ").slice(1).map(Number);
 const total = (list: ReadonlyArray<number>) => list.reduce((a, b) => a + b, 0);
 const slow = { timeout: "10 minutes" } as const;
-/** Free memory, but for the few pages by which Xen's own pools grow and shrink. */
-const expectAlike = (
-  pages: ReadonlyArray<number>,
-  others: ReadonlyArray<number>,
-  within: number,
-) => {
+/** Free memory, but for the pages by which Xen's own pools grow and shrink; a superpage that was lost would be 512. */
+const expectAlike = (pages: ReadonlyArray<number>, others: ReadonlyArray<number>) => {
   const apart = pages.map((count, pnode) => Math.abs(count - (others[pnode] ?? 0)));
-  expect(Math.max(...apart)).toBeLessThan(within);
+  expect(Math.max(...apart)).toBeLessThan(128);
 };
 const patternMiB = Math.floor(vnodes.length * vnodeMiB * 0.8);
 
-describe("Xen with the patches", () => {
-  for (const program of ["test-superpage-release", "test-rehome"]) {
-    it(
-      `passes ${program}`,
-      onLab(function* (lab) {
-        const path = yield* install(lab.dom0, program);
-        const { status, stdout } = yield* lab.dom0.run(path, { timeout: "10 minutes" });
-        const text = stdout.toString();
-        console.log(text.trim().split("\n").at(-1));
-        expect([status, text.match(/^FAIL.*/gm)]).toEqual([0, null]);
-      }),
-      minutes(10),
-    );
-  }
-
+describe("moving the memory of a guest that writes it", () => {
   it(
-    "moves each vnode of a guest round all pnodes while it writes and checks 80 % of its memory; refuses the guest to do so; destroys it meanwhile",
+    "each vnode goes round all pnodes while the guest writes and checks 80 % of its memory; it may not do so itself; it is destroyed meanwhile",
     onLab(function* (lab) {
       const rehome = yield* install(lab.dom0, "rehome-vnode");
       const free = Effect.map(lab.dom0.check(rehome), (text) => text.trim());
@@ -94,7 +76,7 @@ describe("Xen with the patches", () => {
         longest = Math.max(longest, done.longest);
       }
       expect(yield* placement(lab, domid)).toEqual({ pages: start.pages, pnodes: vnodes });
-      expectAlike(pagesOf(yield* free), pagesOf(start.free), 16);
+      expectAlike(pagesOf(yield* free), pagesOf(start.free));
 
       yield* guest.check("kill -TERM $(pidof guest-pattern)");
       const result = yield* guest.check(
@@ -134,18 +116,8 @@ describe("Xen with the patches", () => {
       expect(yield* lab.dom0.check("cat /tmp/moving")).toMatch(/rehome-vnode: .*d\d+.*: /);
       expect(yield* placement(lab, domid)).toEqual({ pages: [], pnodes: [] });
       expect(yield* lab.dom0.check("xl list")).not.toMatch(/\(null\)|rehomed/);
-      // A step that was lost would be 512 pages.
-      expectAlike(pagesOf(yield* free), empty, 64);
+      expectAlike(pagesOf(yield* free), empty);
     }),
     minutes(30 + 8 * rounds),
-  );
-
-  it(
-    "made Xen complain of nothing",
-    onLab(function* (lab) {
-      const log = yield* lab.dom0.check("xl dmesg");
-      expect(log).not.toMatch(/Assertion|Xen BUG|Xen WARN|Xen call trace|FATAL/);
-    }),
-    minutes(2),
   );
 });

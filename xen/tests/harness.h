@@ -56,7 +56,10 @@ int release(uint32_t domid, xen_pfn_t gfn, unsigned int order, unsigned int nr);
 unsigned int node_free(long free_pages[MAX_NODES]);
 long node_free_of(unsigned int node);
 
-/* After many domains: Xen's pools for its own use grow and shrink by a few pages. What one call takes or frees is checked to the page. */
+/*
+ * After many domains: what Xen and dom0 have for themselves grows and shrinks by some pages, and a superpage is 512.
+ * What one call takes or frees is checked to the page.
+ */
 void check_free(const char *file, int line, const long *before, const long *after, unsigned int nodes);
 #define CHECK_FREE(before, after, nodes) check_free(__FILE__, __LINE__, before, after, nodes)
 
