@@ -111,6 +111,7 @@ for libomp in $("$here/test/libomps.sh"); do
 	named 'FAIL\|TIMEOUT\|UNRESOLVED' "$work/results" >"$work/failed"
 	echo "$name: $(named PASS "$work/results" | wc -l) passed, $(wc -l <"$work/failed") did not"
 	[ -s "$work/failed" ] || continue
+	sed 's/^/  fails: /' "$work/failed"
 	# shellcheck disable=SC2046 # names without blanks
 	run "$work/stock" "$work/without" $(cat "$work/failed")
 	# shellcheck disable=SC2046

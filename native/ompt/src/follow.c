@@ -251,7 +251,7 @@ static void bind_self(void)
 
 	do {
 		threads_begin_binding();
-		generation = vfrt_bind_self(self.place);
+		generation = vfrt_bind_self(self.place, self.index);
 	} while (threads_end_binding(generation));
 	vfrt_reset_memory(generation, self.team ? self.team_size : 0, bind);
 }

@@ -98,12 +98,26 @@ int vfrt_affinity_bind(const struct vfrt_cpus *place)
 	return set_affinity(place);
 }
 
-int vfrt_affinity_confine(const struct vfrt_cpus *allowed, const struct vfrt_cpus *startup,
-			  const struct vfrt_cpus *online)
+/* Refused where that CPU is offline. */
+static void move_to(const struct vfrt_cpus *cpus, unsigned number)
 {
-	struct vfrt_cpus target = *allowed, now;
+	unsigned cpu = vfrt_cpus_next(cpus, 0);
+	struct vfrt_cpus one = { 0 };
 
-	if (get_affinity(&now))
+	for (number %= vfrt_cpus_count(cpus); number > 0; number--)
+		cpu = vfrt_cpus_next(cpus, cpu + 1);
+	vfrt_cpus_add(&one, cpu);
+	sched_setaffinity(0, sizeof one, (const cpu_set_t *)(const void *)&one);
+}
+
+int vfrt_affinity_confine(const struct vfrt_cpus *allowed, const struct vfrt_cpus *startup,
+			  const struct vfrt_cpus *online, unsigned number)
+{
+	struct vfrt_cpus target = *allowed, now, kept;
+
+	if (!get_affinity(&now))
+		now = target;
+	else
 		note_own(&now, startup, online);
 	if (self.has_own) {
 		struct vfrt_cpus left = vfrt_cpus_and(&self.own, allowed);
@@ -111,5 +125,8 @@ int vfrt_affinity_confine(const struct vfrt_cpus *allowed, const struct vfrt_cpu
 		if (!vfrt_cpus_empty(&left))
 			target = left;
 	}
+	kept = vfrt_cpus_and(&now, &target);
+	if (!vfrt_cpus_equal(&kept, &target))
+		move_to(&target, number);
 	return set_affinity(&target);
 }

@@ -27,8 +27,10 @@ void vfrt_affinity_note(const struct vfrt_cpus *now, const struct vfrt_cpus *giv
 int vfrt_affinity_bind(const struct vfrt_cpus *place);
 
 /* Confines the calling thread to the allowed CPUs, and among them to those of
- * its own mask where the program narrowed that and any of it is left. */
+ * its own mask where the program narrowed that and any of it is left.  Where CPUs
+ * come that it didn't have, it moves to the one of that number (modulo their
+ * count): the kernel would leave it beside others for many ms. */
 int vfrt_affinity_confine(const struct vfrt_cpus *allowed, const struct vfrt_cpus *startup,
-			  const struct vfrt_cpus *online);
+			  const struct vfrt_cpus *online, unsigned number);
 
 #endif

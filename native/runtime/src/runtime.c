@@ -291,7 +291,7 @@ void vfrt_thread_was_confined(const struct vfrt_cpus *found, const struct vfrt_c
 	vfrt_affinity_note(found, given, &startup, &online);
 }
 
-uint64_t vfrt_bind_self(int number)
+uint64_t vfrt_bind_self(int number, unsigned thread)
 {
 	struct vfrt_cpus allowed, online, target;
 	bool known, placed;
@@ -313,7 +313,7 @@ uint64_t vfrt_bind_self(int number)
 	if (!known)
 		return generation;
 	rc = placed ? vfrt_affinity_bind(&target)
-		    : vfrt_affinity_confine(&allowed, &startup, &online);
+		    : vfrt_affinity_confine(&allowed, &startup, &online, thread);
 	if (rc < 0) {
 		vfrt_cpus_format(&target, text, sizeof text);
 		vfrt_log("thread not bound to CPUs %s: %s", text, strerror(-rc));

@@ -66,7 +66,7 @@ static void confined(void)
 	vfrt_cpus_add(&a, first);
 	CHECK(vfrt_affinity_bind(&a) == 0);
 	is(&a);
-	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup, 0) == 0);
 	is(&startup);
 	if (second == VIRTFLEX_MAX_CPUS) {
 		fprintf(stderr, "one CPU: nothing to narrow to\n");
@@ -76,26 +76,26 @@ static void confined(void)
 	vfrt_cpus_add(&b, second);
 	/* The program keeps to b; b leaves; b comes back. */
 	set_mask(&b);
-	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup, 0) == 0);
 	is(&b);
-	CHECK(vfrt_affinity_confine(&a, &startup, &a) == 0);
+	CHECK(vfrt_affinity_confine(&a, &startup, &a, 0) == 0);
 	is(&a);
-	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup, 0) == 0);
 	is(&b);
 	/* The program takes every CPU again. */
 	set_mask(&startup);
-	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup, 0) == 0);
 	is(&startup);
-	CHECK(vfrt_affinity_confine(&a, &startup, &startup) == 0);
+	CHECK(vfrt_affinity_confine(&a, &startup, &startup, 0) == 0);
 	is(&a);
-	CHECK(vfrt_affinity_confine(&startup, &startup, &startup) == 0);
+	CHECK(vfrt_affinity_confine(&startup, &startup, &startup, 0) == 0);
 	is(&startup);
 }
 
 /* A new thread has its maker's mask, which isn't its own choice. */
 static void *made(void *startup)
 {
-	CHECK(vfrt_affinity_confine(startup, startup, startup) == 0);
+	CHECK(vfrt_affinity_confine(startup, startup, startup, 0) == 0);
 	is(startup);
 	return NULL;
 }
@@ -114,7 +114,7 @@ static void inherited(void)
 	pthread_t thread;
 
 	vfrt_cpus_add(&a, vfrt_cpus_next(&startup, 0));
-	CHECK(vfrt_affinity_confine(&a, &startup, &startup) == 0);
+	CHECK(vfrt_affinity_confine(&a, &startup, &startup, 0) == 0);
 	creator = *vfrt_thread();
 	CHECK(creator.is_set && !creator.has_own);
 	CHECK(pthread_create(&thread, NULL, made_knowingly, &startup) == 0);
@@ -122,10 +122,29 @@ static void inherited(void)
 	made(&startup);
 }
 
+/* The kernel may move it on at any time, but not each time. */
+static void dealt(void)
+{
+	struct vfrt_cpus startup = mask(), first = { 0 };
+	unsigned cpu = vfrt_cpus_next(&startup, 0), last = cpu, hits = 0, count;
+
+	vfrt_cpus_add(&first, cpu);
+	for (count = vfrt_cpus_count(&startup); cpu < VIRTFLEX_MAX_CPUS;
+	     cpu = vfrt_cpus_next(&startup, cpu + 1))
+		last = cpu;
+	for (int i = 0; i < 20; i++) {
+		CHECK(vfrt_affinity_confine(&first, &startup, &startup, 0) == 0);
+		CHECK(vfrt_affinity_confine(&startup, &startup, &startup, 2 * count - 1) == 0);
+		hits += (unsigned)sched_getcpu() == last;
+	}
+	CHECK(hits >= 10);
+}
+
 int main(void)
 {
 	narrowed();
 	confined();
+	dealt();
 	inherited();
 	return 0;
 }

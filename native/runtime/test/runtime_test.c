@@ -146,7 +146,7 @@ int main(void)
 	page.node[1].flags |= VIRTFLEX_NODE_EVACUATING;
 	fake_publish(published, &page);
 	CHECK(vfrt_changed(seen));
-	seen = vfrt_bind_self(VFRT_NO_PLACE);
+	seen = vfrt_bind_self(VFRT_NO_PLACE, 0);
 	CHECK(seen == 2 && !vfrt_changed(seen));
 	affinity_is(&first_cpu);
 	CHECK(threads(0) == 1 && threads(all + 1) == 1 && vfrt_view()->places.count == 1);
@@ -165,10 +165,10 @@ int main(void)
 	/* Back; a place of an older, longer list is taken modulo. */
 	page.node_count = 2;
 	fake_publish(published, &page);
-	seen = vfrt_bind_self(2);
+	seen = vfrt_bind_self(2, 0);
 	affinity_is(&first_cpu);
 	CHECK(seen == 4 && threads(0) == all);
-	seen = vfrt_bind_self(VFRT_NO_PLACE);
+	seen = vfrt_bind_self(VFRT_NO_PLACE, 0);
 	affinity_is(&startup);
 	acknowledge(seen);
 	CHECK(answered(getpid()) == 4);

@@ -88,7 +88,7 @@ static void *bind(void *argument)
 {
 	const struct member *member = argument;
 
-	CHECK(vfrt_bind_self(member->place) == member->generation);
+	CHECK(vfrt_bind_self(member->place, 0) == member->generation);
 	CHECK(vfrt_cpus_equal(&mask, &member->expected));
 	return NULL;
 }

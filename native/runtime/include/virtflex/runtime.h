@@ -7,7 +7,7 @@
  *	vfrt_changed (seen)	at every place where a thread may adapt
  *	vfrt_refresh ()		where it says yes, under vfrt_lock: then read
  *				vfrt_view () and adapt the team
- *	vfrt_bind_self (place)	by every thread, for itself
+ *	vfrt_bind_self (place, thread)	by every thread, for itself
  *	vfrt_reset_memory ()	by every thread, when it has
  *	vfrt_acknowledge ()	when the last of them has
  *	vfrt_memory_left ()	before an outermost team is formed: where it says
@@ -143,9 +143,10 @@ void vfrt_thread_was_confined(const struct vfrt_cpus *found, const struct vfrt_c
 /* Without the lock: refreshes the view and sets the calling thread's affinity,
  * to the place of that number (modulo their count: it may be of an older view),
  * or with VFRT_NO_PLACE to the allowed CPUs.  A thread without a place whose own
- * mask the program narrowed keeps to that as far as it is allowed.  Returns the
- * generation that the caller has seen now. */
-uint64_t vfrt_bind_self(int place);
+ * mask the program narrowed keeps to that as far as it is allowed; if it gets CPUs
+ * that it didn't have, it moves to one by its number in the team, thread.  Returns
+ * the generation that the caller has seen now. */
+uint64_t vfrt_bind_self(int place, unsigned thread);
 
 /* Without the lock, by every thread of a team that has bound itself for a
  * generation and before it counts as adapted: memory follows the threads
