@@ -17,7 +17,7 @@ import { Lab, Shape, Subject } from "@virtflex/lab";
 import { type Duration, Effect } from "effect";
 import { chart } from "./locality/Chart.ts";
 import { type App, apps, install, programsOnly } from "./locality/Programs.ts";
-import { type Counted, start } from "./locality/Run.ts";
+import { type Counted, type Run, start } from "./locality/Run.ts";
 import { type Figure, report } from "./Report.ts";
 
 const moments = ["after the shrink", "after the expansion"] as const;
@@ -26,13 +26,13 @@ type Moment = (typeof moments)[number];
 type Who = "fresh start" | (typeof variants)[number];
 
 /** Accesses of the program that are counted. */
-const counted = 40e6;
+const counted = 30e6;
 
 /** Accesses between a change, or the start, and what is counted. */
-const toSettle = 5e6;
+const toSettle = 15e6;
 
 /** What AutoNUMA gets besides: it looks at a task's memory once a second at most. */
-const toBalance = "60 seconds";
+const toBalance = "40 seconds";
 
 const option = (name: string) => {
   const at = process.argv.indexOf(name);
@@ -83,49 +83,53 @@ const bench = Effect.gen(function* () {
     );
   });
 
+  const counts = Effect.fnUntraced(function* (run: Run, app: App, who: Who, moment: Moment) {
+    yield* run.count(toSettle);
+    yield* keep(app, who, moment, yield* run.count(counted));
+  });
+
   const fresh = Effect.fnUntraced(function* (app: App, moment: Moment) {
     const run = yield* start(lab, guest, app, "");
-    yield* run.count(toSettle);
-    yield* keep(app, "fresh start", moment, yield* run.count(counted));
+    yield* counts(run, app, "fresh start", moment);
   }, Effect.scoped);
 
-  /** The program runs on while its guest changes. */
-  const changed = Effect.fnUntraced(function* <E>(
-    app: App,
-    who: Who,
-    environment: string,
-    make: (moment: Moment) => Effect.Effect<unknown, E>,
-  ) {
-    const run = yield* start(lab, guest, app, environment);
+  const stock = Effect.fnUntraced(function* (app: App, who: Who, settle: Duration.Input) {
+    const run = yield* start(lab, guest, app, "");
     yield* run.count(toSettle);
     for (const moment of moments) {
-      yield* make(moment);
-      yield* run.count(toSettle);
-      yield* keep(app, who, moment, yield* run.count(counted));
+      yield* setVcpus(moment === "after the shrink" ? 2 : 4);
+      yield* Effect.sleep(settle);
+      yield* counts(run, app, who, moment);
     }
   }, Effect.scoped);
 
-  const stock = (app: App, who: Who, settle: Duration.Input) =>
-    changed(app, who, "", (moment) =>
-      Effect.andThen(setVcpus(moment === "after the shrink" ? 2 : 4), Effect.sleep(settle)),
-    );
-
-  const virtflex = (app: App) =>
-    changed(
-      app,
-      "Virtflex",
-      "LD_LIBRARY_PATH=/opt/virtflex/lib",
-      Effect.fnUntraced(function* (moment) {
-        const verb = moment === "after the shrink" ? "shrink" : "expand";
-        const { result, error } = yield* change(verb, "2,3");
-        if (result !== "done") {
-          return yield* Effect.die(new Error(`virtflex ${verb}: ${error?.message ?? result}`));
-        }
-      }),
-    );
+  /** All programs follow the same change; each is counted while the others are stopped. */
+  const virtflex = Effect.gen(function* () {
+    const runs: Array<{ readonly app: App; readonly run: Run }> = [];
+    for (const app of chosen) {
+      const run = yield* start(lab, guest, app, "LD_LIBRARY_PATH=/opt/virtflex/lib");
+      yield* run.count(toSettle);
+      yield* run.pause;
+      runs.push({ app, run });
+    }
+    for (const moment of moments) {
+      for (const { run } of runs) yield* run.resume;
+      const verb = moment === "after the shrink" ? "shrink" : "expand";
+      const { result, error } = yield* change(verb, "2,3");
+      if (result !== "done") {
+        return yield* Effect.die(new Error(`virtflex ${verb}: ${error?.message ?? result}`));
+      }
+      for (const { run } of runs) yield* run.pause;
+      for (const { app, run } of runs) {
+        yield* run.resume;
+        yield* counts(run, app, "Virtflex", moment);
+        yield* run.pause;
+      }
+    }
+  }).pipe(Effect.scoped);
 
   yield* balancing(false);
-  for (const app of chosen) yield* virtflex(app);
+  yield* virtflex;
   yield* guest.check("rmmod virtflex");
   for (const app of chosen) {
     yield* fresh(app, "after the expansion");

@@ -54,5 +54,11 @@ export const start = Effect.fn("Run.start")(function* (
       misses,
     } satisfies Counted;
   });
-  return { count };
+  /** Others have the machine to themselves meanwhile. */
+  const pause = guest.check(`kill -STOP ${pid}`);
+  const resume = guest.check(`kill -CONT ${pid}`);
+  return { count, pause, resume };
 });
+
+/** A program that runs. */
+export type Run = Effect.Success<ReturnType<typeof start>>;
