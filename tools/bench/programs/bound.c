@@ -101,7 +101,8 @@ static double bind(void)
 	{
 		int thread = omp_get_thread_num();
 
-		sched_setaffinity(0, sizeof *mask, &mask[0]);
+		sched_getaffinity(0, sizeof *mask, &mask[thread]);
+		sched_setaffinity(0, sizeof *mask, &mask[thread]);
 		bound_at[thread] = now_ns();
 #pragma omp master
 		threads = omp_get_num_threads();
@@ -134,7 +135,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bound PAGE|- TURNS\n");
 		return 2;
 	}
-	sched_getaffinity(0, sizeof *mask, &mask[0]);
 	if (strcmp(argv[1], "-") == 0) {
 		bind();
 		for (int i = 0; i < turns; i++)

@@ -1,10 +1,10 @@
 /**
  * What following adds to OpenMP constructs while nothing changes, for both
  * runtimes and 1 to N threads: the baseline is the runtime as Debian has it, run
- * in turn with ours. Each run is a process, whose addresses alone make some
- * constructs a fifth slower or not; of all runs the lower quartile counts, which
- * is of the faster kind, and of no rare one. For libomp there is also a tool that
- * asks for no event: no tool can cost less.
+ * in turn with ours. The size of the environment moves what a runtime allocates, and
+ * with it some constructs become a third slower or not: each turn has another.
+ * Of all runs the faster half is averaged, as other load can only add. For libomp
+ * there is also a tool that asks for no event: no tool can cost less.
  */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -42,8 +42,10 @@ const variantsOf = (runtime: Runtime, page: string, idleTool: string): ReadonlyA
     : []),
 ];
 
-const lowerQuartile = (values: ReadonlyArray<number> = []): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 4)] ?? Number.NaN;
+const fasterHalf = (values: ReadonlyArray<number> = []): number => {
+  const half = [...values].sort((a, b) => a - b).slice(0, Math.ceil(values.length / 2));
+  return half.reduce((sum, value) => sum + value, 0) / half.length;
+};
 
 const ofThreads = Effect.fnUntraced(function* (
   runtime: Runtime,
@@ -56,8 +58,11 @@ const ofThreads = Effect.fnUntraced(function* (
     // None is always the first.
     const first = turn % variants.length;
     for (const { name, environment } of [...variants.slice(first), ...variants.slice(0, first)]) {
-      const OMP_NUM_THREADS = String(threads);
-      const measured = yield* measure(program, args, { ...environment, OMP_NUM_THREADS });
+      const measured = yield* measure(program, args, {
+        ...environment,
+        OMP_NUM_THREADS: String(threads),
+        PADDING: ".".repeat(8 * turn),
+      });
       for (const [construct, value] of measured) {
         const key = `${construct}, ${name}`;
         samples.set(key, [...(samples.get(key) ?? []), value]);
@@ -65,7 +70,7 @@ const ofThreads = Effect.fnUntraced(function* (
     }
   }
   const of = (construct: string, variant: string) =>
-    lowerQuartile(samples.get(`${construct}, ${variant}`));
+    fasterHalf(samples.get(`${construct}, ${variant}`));
   return constructs.flatMap((construct) =>
     variants.slice(1).map(({ name }): Figure => ({
       name: `${construct}, ${threads} thread${threads > 1 ? "s" : ""}, ${name}`,
