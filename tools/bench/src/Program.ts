@@ -57,10 +57,12 @@ const build = (
   sources: ReadonlyArray<string>,
 ): string => {
   const [file = "", ...flags] = compiler;
+  // A linker that takes only what is needed wants a library after what needs it.
+  const isLibrary = (flag: string) => flag.startsWith("-l");
   const include = `-I${join(root, "native/abi/include")}`;
   const paths = sources.map((source) => join(root, "tools", source));
   execFileSync(file, [
-    ...flags,
+    ...flags.filter((flag) => !isLibrary(flag)),
     "-O2",
     "-Wall",
     "-Wextra",
@@ -69,6 +71,7 @@ const build = (
     "-o",
     output,
     ...paths,
+    ...flags.filter(isLibrary),
     "-lm",
   ]);
   return output;
