@@ -153,7 +153,8 @@ export const demonstrate = Effect.fn("Demo.demonstrate")(function* (lab: Lab, vi
   const perform = Effect.fnUntraced(function* (op: Phase["op"]) {
     const before = yield* until(
       "a team of 4 threads, or what is left of it",
-      ({ threads }) => threads.length >= (op === "shrink" ? 4 : 1),
+      ({ threads }) =>
+        threads.length >= Subject.vnodes.length - (op === "shrink" ? 0 : leaving.length),
     );
     const mark = seen.length;
     view.say(`${op} vnodes ${leaving.join(",")}`);
