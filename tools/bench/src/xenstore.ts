@@ -60,11 +60,7 @@ const reads = Effect.fnUntraced(function* (inFlight: number) {
 
 const bench = Effect.gen(function* () {
   const directory = yield* scratch;
-  const program = yield* compile(directory, "xenstore", [
-    "gcc",
-    "-Wl,--no-as-needed",
-    "-lxenstore",
-  ]);
+  const program = yield* compile(directory, "xenstore", ["gcc", "-lxenstore"]);
   yield* serve(directory);
   const most = { plain: 0, one: 0, many: 0 };
   yield* Effect.gen(function* () {
