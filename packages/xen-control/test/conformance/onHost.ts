@@ -43,6 +43,8 @@ const configOf = (type: string, name: string, kernel: string, pnodes: ReadonlyAr
     `memory = ${vnodeMib * 2}`,
     `maxmem = ${vnodeMib * 2}`,
     `vcpus = 2`,
+    // Xen doesn't say which pnode a vnode is on: where its vCPUs may run does.
+    `cpus = [${pnodes.map((pnode) => `"nodes:${pnode}"`).join(", ")}]`,
     `on_reboot = "destroy"`,
     `vnuma = [${pnodes.map((pnode, v) => `["pnode=${pnode}", "size=${vnodeMib}", "vcpus=${v}", "vdistances=${v === 0 ? "10,20" : "20,10"}"]`).join(", ")}]`,
     "",
