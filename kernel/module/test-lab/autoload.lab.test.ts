@@ -58,7 +58,7 @@ describe("the package's udev rule", () => {
         "set -e; mkdir /tmp/root; cd /tmp/root; tar -xzf ../root.tar.gz; mkdir -p dev proc sys run; " +
           "for dir in dev proc sys run; do mount --bind /$dir $dir; done; " +
           `modules=lib/modules/$(uname -r); mkdir -p $modules/updates/dkms; cp ${modulePath} $modules/updates/dkms; ` +
-          "cp ../virtflex.rules lib/udev/rules.d/60-virtflex.rules; chroot . depmod -a $(uname -r) 2>/dev/null; " +
+          "cp ../virtflex.rules lib/udev/rules.d/60-virtflex.rules; chroot . /sbin/depmod -a $(uname -r) 2>/dev/null; " +
           "SYSTEMD_IGNORE_CHROOT=1 chroot . /lib/systemd/systemd-udevd --daemon",
         { timeout: "10 minutes" },
       );

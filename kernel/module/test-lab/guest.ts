@@ -147,17 +147,25 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
   const xenMiB = Effect.map(lab.dom0.check(`xl list ${name}`), (text) =>
     Number(text.trim().split("\n")[1]?.trim().split(/ +/)[2]),
   );
-  /** MemTotal of the guest, and of each node of it. */
-  const memory = Effect.map(
-    guest.check("grep -h MemTotal /proc/meminfo /sys/devices/system/node/node*/meminfo"),
-    (text) => {
-      const [memTotalKiB = 0, ...nodesKiB] = [...text.matchAll(/(\d+) kB/g)].map((match) =>
-        Number(match[1]),
-      );
-      expect(nodesKiB.reduce((sum, kib) => sum + kib, 0)).toBe(memTotalKiB);
-      return { memTotalKiB, nodesKiB };
-    },
-  );
+  /** MemTotal of the guest, and of each node of it: read at a time at which nobody changes them. */
+  const memory = guest
+    .check("grep -h MemTotal /proc/meminfo /sys/devices/system/node/node*/meminfo")
+    .pipe(
+      Effect.map((text) => {
+        const [memTotalKiB = 0, ...nodesKiB] = [...text.matchAll(/(\d+) kB/g)].map((match) =>
+          Number(match[1]),
+        );
+        return { memTotalKiB, nodesKiB };
+      }),
+      Effect.repeat({
+        times: 100,
+        until: ({ memTotalKiB, nodesKiB }) =>
+          nodesKiB.reduce((sum, kib) => sum + kib, 0) === memTotalKiB,
+      }),
+      Effect.tap(({ memTotalKiB, nodesKiB }) =>
+        Effect.sync(() => expect(nodesKiB.reduce((sum, kib) => sum + kib, 0)).toBe(memTotalKiB)),
+      ),
+    );
   const cpus = Effect.map(guest.check("cat /sys/devices/system/cpu/online"), (text) => text.trim());
 
   /** Everything that must be as it was, whatever happened in between. */
@@ -198,8 +206,11 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
     }
   });
 
+  /** A debug kernel's lock checker ends with its first complaint, which may be older than the module. */
+  const lockChecker =
+    "grep -qs 'debug_locks: *0' /proc/lockdep_stats && echo '<4>lockdep has stopped'; true";
   /** Messages of the kernel above info since the module was loaded. */
-  const complaints = Effect.map(guest.check("dmesg -r"), (text) =>
+  const complaints = Effect.map(guest.check(`dmesg -r; ${lockChecker}`), (text) =>
     text
       .split("\n")
       .filter((line) => Number(/^<(\d+)>/.exec(line)?.[1]) % 8 <= 4)
