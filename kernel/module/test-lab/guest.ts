@@ -216,8 +216,8 @@ export const make = Effect.fn("guest.make")(function* (lab: Lab.Lab, name: strin
       .filter((line) => Number(/^<(\d+)>/.exec(line)?.[1]) % 8 <= 4)
       // What the stock kernel says of any unsigned module, and of any vCPU that comes online.
       .filter((line) => !/taints kernel|verification failed|spinlock event irq/.test(line))
-      // Emulation: the stock driver's 512 pages a hypercall take longer than the watchdog allows, and an interrupt may take long.
-      .filter((line) => !/\[xen-balloon:|hrtimer: interrupt took/.test(line)),
+      // Emulation: an interrupt may take long, or a vCPU wait long for its turn.
+      .filter((line) => !/hrtimer: interrupt took|RT throttling activated/.test(line)),
   );
 
   /** Starts `load ARGUMENTS`, by another command if need be, and waits until it is ready; the log's name. */

@@ -32,7 +32,7 @@ describe("virtflex.ko beside the stock balloon", () => {
       const before = yield* g.totals;
       const pages = yield* g.pnodePages;
       const releasedMiB = (capacityKiB - lowKiB) / 1024;
-      const stockMiB = 16;
+      const stockMiB = 8;
 
       /** `xl mem-set`, until Xen and Linux say so. */
       const memSet = Effect.fnUntraced(function* (mib: number) {
@@ -50,6 +50,10 @@ describe("virtflex.ko beside the stock balloon", () => {
         expect(Math.abs(linuxMiB - mib)).toBeLessThanOrEqual(2);
       });
 
+      // Under emulation a hypercall of the stock driver, 512 single pages, takes longer than Linux' watchdogs allow.
+      yield* g.guest.check(
+        "echo 0 >/proc/sys/kernel/watchdog && echo 1 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress",
+      );
       const grants = yield* g.start(`map 0 ${yield* offer(lab, g.domain, 128)}`);
       yield* expectMissing(0);
       yield* memSet(before.xenMiB - stockMiB);
