@@ -1,6 +1,6 @@
 /**
  * virtflex.ko on Debian's stock kernel, in a guest with four vnodes, driven
- * from dom0 through xenstore. What takes longer is in load.lab.test.ts.
+ * from dom0 through xenstore. What takes longer is in the other files.
  */
 import { afterAll, describe, expect, it } from "@jest/globals";
 import { Effect } from "effect";
@@ -76,63 +76,18 @@ describe("virtflex.ko", () => {
   );
 
   it(
-    "is as before after a cancellation and a deadline, in every state",
-    onLab(function* (lab) {
-      const g = yield* make(lab, "vf-module");
-      const before = yield* g.totals;
-      yield* g.start("stubborn");
-
-      const cancelled = Effect.fnUntraced(function* (id: number, state: string) {
-        expect([state, yield* g.cancelIn(id, state)]).toEqual([state, "cancelled"]);
-      });
-
-      const unseen = yield* g.begin("cancel", using(...vnodes));
-      expect(yield* g.answer(unseen)).toBe("cancelled");
-      expect(yield* g.ask("shrink", using(0), 1)).toBe("failed deadline");
-      yield* g.expectUnchanged(before);
-
-      yield* g.waitForRuntimes(100);
-      // Nothing holds a request in `accepted`: this is as soon as a host can know of it.
-      yield* cancelled(yield* g.begin("shrink", using(0)), "*");
-      yield* cancelled(yield* g.begin("shrink", using(0)), "evacuating");
-      expect(yield* g.ask("shrink", using(0), 1500)).toBe("failed deadline");
-      yield* g.expectUnchanged(before);
-
-      yield* g.waitForRuntimes(0);
-      yield* cancelled(yield* g.begin("shrink", using(0)), "resizing");
-      expect(yield* g.ask("shrink", using(0), 200)).toBe("failed deadline");
-      yield* g.expectUnchanged(before);
-
-      // The runtime's share of the deadline, and no more.
-      yield* g.waitForRuntimes(5);
-      expect(yield* g.ask("shrink", using(0, 1, 2), 240_000)).toBe("done");
-      expect(yield* g.status("runtimes")).toBe("0/1");
-      const shrunk = yield* g.totals;
-      yield* g.waitForRuntimes(100);
-      yield* cancelled(yield* g.begin("expand", using(...vnodes)), "settling");
-      yield* g.expectUnchanged(shrunk);
-      const late = yield* g.begin("expand", using(...vnodes), 60_000);
-      yield* g.reach(late, "settling");
-      expect(yield* g.answer(late)).toBe("failed deadline");
-      yield* g.expectUnchanged(shrunk);
-      yield* g.waitForRuntimes(0);
-      expect(yield* g.ask("expand", using(...vnodes))).toBe("done");
-      yield* g.expectUnchanged(before);
-    }),
-    minutes(20),
-  );
-
-  it(
     "moves pages off a node no faster than the administrator allows, and says how much has moved",
     onLab(function* (lab) {
       const g = yield* make(lab, "vf-module");
       const before = yield* g.totals;
       const mibPerSecond = 16;
-      const hog = yield* g.start("hog 96", "numactl --preferred=3");
+      const hogMiB = 160;
+      const hog = yield* g.start(`hog ${String(hogMiB)}`, "numactl --preferred=3");
       yield* g.option("drain_mib_s", String(mibPerSecond));
       expect(yield* g.ask("shrink", using(0, 1, 2))).toBe("done");
       const movedMiB = Number(/moved (\d+)/.exec(yield* g.status("node 3"))?.[1]) / 1024;
-      expect(movedMiB).toBeGreaterThan(90);
+      // As much as the node keeps may be the program's.
+      expect(movedMiB).toBeGreaterThan(hogMiB - lowKiB / 1024 - 16);
       const seconds = Effect.map(g.guest.check("cat /proc/virtflex/status"), (text) => {
         const at = (turn: string) =>
           Number(new RegExp(`^time ${turn} (\\d+)`, "m").exec(text)?.[1]) / 1e9;
@@ -144,37 +99,6 @@ describe("virtflex.ko", () => {
       expect(yield* g.ask("expand", using(...vnodes))).toBe("done");
       expect(yield* g.stop(hog)).toBe("ready\n");
       yield* g.expectUnchanged(before);
-    }),
-    minutes(20),
-  );
-
-  it(
-    "puts everything back when it is removed, in every state",
-    onLab(function* (lab) {
-      const g = yield* make(lab, "vf-module");
-      const before = yield* g.totals;
-      const remove = Effect.fnUntraced(function* () {
-        yield* g.guest.check("rmmod virtflex");
-        yield* g.expectUnchanged(before);
-        yield* g.load;
-      });
-
-      yield* g.waitForRuntimes(0);
-      yield* g.reach(yield* g.begin("shrink", using(0, 1)), "resizing");
-      yield* remove();
-
-      for (const state of ["evacuating", "done", "settling"]) {
-        const stubborn = yield* g.start("stubborn");
-        yield* g.waitForRuntimes(state === "evacuating" ? 100 : 0);
-        const id = yield* g.begin("shrink", using(0, 1));
-        yield* g.reach(id, state === "evacuating" ? state : "done");
-        if (state === "settling") {
-          yield* g.waitForRuntimes(100);
-          yield* g.reach(yield* g.begin("expand", using(...vnodes)), state);
-        }
-        yield* remove();
-        yield* g.stop(stubborn);
-      }
     }),
     minutes(20),
   );
