@@ -72,7 +72,14 @@ describe("virtflex.ko beside the stock balloon", () => {
 
       expect(yield* g.stop(grants)).toBe("ready\n");
       yield* g.expectUnchanged(before);
-      expect(yield* g.pnodePages).toEqual(pages);
+      // The stock driver's own pages come from any pnode.
+      const sum = (values: ReadonlyArray<number>) =>
+        values.reduce((total, value) => total + value, 0);
+      const pagesNow = yield* g.pnodePages;
+      expect(sum(pagesNow)).toBe(sum(pages));
+      for (const [pnode, now] of pagesNow.entries()) {
+        expect(Math.abs(now - (pages[pnode] ?? 0))).toBeLessThanOrEqual(2 * stockMiB * 256);
+      }
     }),
     minutes(20),
   );
