@@ -35,7 +35,7 @@ import * as Payload from "./Payload.ts";
 import type { Accelerator, Machine } from "./Qemu.ts";
 import type { Shape } from "./Shape.ts";
 import * as Stage from "./Stage.ts";
-import { checkFlavour, type Flavour, meterStage, stagesOf } from "./stages.ts";
+import { checkFlavour, type Flavour, meterStage, qemuStage, stagesOf } from "./stages.ts";
 import type { Plan } from "./Supervisor.ts";
 
 /** @since 0.1.0 */
@@ -176,7 +176,10 @@ const guestTail = (logs: ReadonlyArray<string>): string =>
 const say = (options: Options, line: string) => options.report?.(line) ?? Effect.void;
 
 /** Builds what the cache lacks of a flavour. @since 0.1.0 */
-export const prepare = Effect.fn("Lab.prepare")(function* (options: Options) {
+export const prepare = Effect.fn("Lab.prepare")(function* (
+  options: Options,
+  accelerator: Accelerator,
+) {
   yield* checkTools;
   const report = ({ stage, event, seconds, usual }: Stage.Progress) => {
     switch (event) {
@@ -196,6 +199,7 @@ export const prepare = Effect.fn("Lab.prepare")(function* (options: Options) {
   return {
     ...base,
     ...(yield* Stage.ensure({ payload: Payload.stageOf(payload) }, report)),
+    ...(accelerator === "tcg" && (yield* Stage.ensure({ qemu: qemuStage() }, report))),
     ...(options.meter && (yield* Stage.ensure({ meter: meterStage }, report))),
   };
 });
@@ -209,6 +213,7 @@ const machineOf = (
     readonly linux: string;
     readonly kernel: string;
     readonly payload: string;
+    readonly qemu?: string;
     readonly meter?: string;
   },
   accelerator: Accelerator,
@@ -217,6 +222,7 @@ const machineOf = (
   return {
     shape: options.shape,
     accelerator,
+    qemu: join(built.qemu ?? "/usr/bin", "qemu-system-x86_64"),
     xen: join(built.hypervisor, "xen"),
     kernel: join(built.linux, "vmlinuz"),
     initramfs: join(built.dom0, "dom0.cpio"),
@@ -475,9 +481,9 @@ const start = Effect.fn("Lab.start")(function* (options: Options) {
     });
   }
   yield* checkFlavour(options.flavour);
-  const built = yield* prepare(options);
   const best = nestedKvm() && options.meter === undefined ? "kvm" : "tcg";
   const accelerator = options.accelerator === "auto" ? best : options.accelerator;
+  const built = yield* prepare(options, accelerator);
   const plan: Plan = {
     name: options.name,
     state: stateOf(options.name),

@@ -13,6 +13,7 @@ export type Accelerator = "kvm" | "tcg";
 export interface Machine {
   readonly shape: Shape;
   readonly accelerator: Accelerator;
+  readonly qemu: string;
   /** The hypervisor: the ELF image that multiboot takes. */
   readonly xen: string;
   /** dom0's kernel (bzImage), initramfs and root disk. */
@@ -81,6 +82,8 @@ export const nodeArguments = (shape: Shape): ReadonlyArray<string> => {
 export const qemuArguments = (machine: Machine): ReadonlyArray<string> => {
   const { shape, accelerator } = machine;
   return [
+    // One that was built looks for firmware beside itself.
+    ...["-L", "/usr/share/qemu", "-L", "/usr/share/seabios"],
     ...["-nodefaults", "-no-reboot", "-display", "none", "-net", "none"],
     ...["-machine", `q35,kernel-irqchip=${accelerator === "kvm" ? "on" : "off"}`],
     ...["-accel", accelerator === "kvm" ? "kvm" : "tcg,thread=multi,tb-size=1024"],

@@ -62,7 +62,7 @@ class Supervisor {
     const log = openSync(join(state, "qemu.log"), "a", 0o600);
     this.#qemu = spawn(
       "setpriv",
-      ["--pdeathsig", "KILL", "qemu-system-x86_64", ...qemuArguments(machine)],
+      ["--pdeathsig", "KILL", machine.qemu, ...qemuArguments(machine)],
       { stdio: ["ignore", log, log] },
     );
     this.#qemu.on("error", (error) => this.fail(error.message));

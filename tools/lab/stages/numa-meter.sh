@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/in-buildroot.sh"
 
 mkdir -p "$OUT/source/test"
-cp "$METER"/*.[ch] "$METER/Makefile" "$QEMU_HEADER/qemu-plugin.h" "$OUT/source/"
+cp "$METER"/*.[ch] "$METER/Makefile" "$QEMU_SOURCE/qemu/include/qemu/qemu-plugin.h" "$OUT/source/"
 cp "$METER/test/walk.c" "$OUT/source/test/"
 in_buildroot "$OUT/source" make plugin walk choose QEMU_INCLUDE=.
 mv "$OUT"/source/build/{numa-meter.so,walk,choose} "$OUT/"

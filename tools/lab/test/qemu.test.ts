@@ -6,6 +6,7 @@ import { type Machine, qemuArguments, xenCommandLine } from "../src/Qemu.ts";
 const machine = (options: Shape.ShapeOptions, overrides: Partial<Machine> = {}): Machine => ({
   shape: Effect.runSync(Shape.make(options)),
   accelerator: "tcg",
+  qemu: "/c/qemu-system-x86_64",
   xen: "/c/xen",
   kernel: "/c/vmlinuz",
   initramfs: "/c/dom0.cpio",
