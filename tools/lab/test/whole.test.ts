@@ -47,8 +47,8 @@ const here = (aheadMs: number): Host => ({
 test("another machine's clock is known within half of an exchange", async () => {
   const { offsetMs, errorMs } = await Effect.runPromise(align(here(90_000)));
   expect(errorMs).toBeGreaterThan(0);
-  // A double holds a time of today in seconds to 0.24 µs.
-  expect(Math.abs(offsetMs - 90_000)).toBeLessThan(errorMs + 0.01);
+  // The other clock here is the machine's, which may be slewed; this process' runs on as it began.
+  expect(Math.abs(offsetMs - 90_000)).toBeLessThan(errorMs + 1);
 }, 60_000);
 
 test("the observer tells what the module says and where each thread may run", async () => {
