@@ -32,6 +32,7 @@ static long hypercall(uint64_t op, uint64_t a, uint64_t b)
 int main(int argc, char **argv)
 {
 	struct xen_domctl *ctl = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED | MAP_POPULATE, -1, 0);
+	static struct xen_domctl before;
 	unsigned int passed = 0, failed = 0;
 
 	privcmd = open("/dev/xen/privcmd", O_RDWR);
@@ -43,27 +44,36 @@ int main(int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		uint16_t domid = i ? strtoul(argv[i], NULL, 10) : DOMID_SELF;
 
-		for (int op = 0; op < 2; op++) {
+		for (int op = 0; op < 3; op++) {
+			static const char *const names[] = { "rehome_memory", "set_vnode_pnode", "node_pages" };
 			long rc;
 
 			memset(ctl, 0, sizeof(*ctl));
 			ctl->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
 			ctl->domain = domid;
-			if (op) {
-				ctl->cmd = XEN_DOMCTL_set_vnode_pnode;
-				ctl->u.vnode_pnode.pnode = 1;
-			} else {
+			switch (op) {
+			case 0:
 				ctl->cmd = XEN_DOMCTL_rehome_memory;
 				ctl->u.rehome_memory.pnode = 1;
 				ctl->u.rehome_memory.limit = 1;
 				ctl->u.rehome_memory.nr_gfns = 512;
+				break;
+			case 1:
+				ctl->cmd = XEN_DOMCTL_set_vnode_pnode;
+				ctl->u.vnode_pnode.pnode = 1;
+				break;
+			case 2:
+				ctl->cmd = XEN_DOMCTL_node_pages;
+				ctl->u.node_pages.nr_gfns = 512;
+				break;
 			}
+			before = *ctl;
 			rc = hypercall(__HYPERVISOR_domctl, (uintptr_t)ctl, 0);
-			if (rc == -EPERM && ctl->u.rehome_memory.nr_gfns == (op ? 0 : 512))
+			if (rc == -EPERM && !memcmp(&before, ctl, sizeof(before)))
 				passed++;
 			else {
 				failed++;
-				printf("FAIL d%u %s: %ld instead of %d\n", domid, op ? "set_vnode_pnode" : "rehome_memory", rc, -EPERM);
+				printf("FAIL d%u %s: %ld instead of %d\n", domid, names[op], rc, -EPERM);
 			}
 		}
 	}

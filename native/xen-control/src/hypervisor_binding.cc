@@ -94,12 +94,12 @@ uint64_t bytes_at(const Napi::CallbackInfo &info, size_t index)
 	return static_cast<uint64_t>(info[index].As<Napi::Number>().Int64Value());
 }
 
-Napi::Array numbers(Napi::Env env, const std::vector<uint32_t> &values)
+template <typename T> Napi::Array numbers(Napi::Env env, const std::vector<T> &values)
 {
 	Napi::Array array = Napi::Array::New(env, values.size());
 
 	for (uint32_t i = 0; i < values.size(); i++)
-		array.Set(i, values[i]);
+		array.Set(i, static_cast<double>(values[i]));
 	return array;
 }
 
@@ -165,6 +165,7 @@ Napi::Value domain_objects(Napi::Env env, const std::vector<XenDomain> &domains)
 								       numbers(env, of.vcpus));
 						     }));
 		domain.Set("distances", numbers(env, from.distances));
+		domain.Set("residentBytes", numbers(env, from.resident_bytes));
 	});
 }
 

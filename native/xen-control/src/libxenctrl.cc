@@ -16,6 +16,8 @@ extern "C" {
 namespace {
 
 const uint64_t page_bytes = 4096;
+/* Xen's MAX_NUMNODES. */
+const size_t most_nodes = 64;
 
 /* Domains asked for in one hypercall. */
 const unsigned int batch = 256;
@@ -65,6 +67,7 @@ struct Xen {
 	/* Null in a library without the patches. */
 	int (*domain_rehome_memory)(xc_interface *, uint32_t domain, Rehome *);
 	int (*domain_set_vnode_pnode)(xc_interface *, uint32_t domain, uint32_t vnode, uint32_t pnode);
+	int (*domain_node_pages)(xc_interface *, uint32_t domain, uint32_t nodes, uint64_t *pages);
 	decltype(&xc_cpumap_alloc) cpumap_alloc;
 	decltype(&xc_get_max_cpus) get_max_cpus;
 	decltype(&xtl_logger_destroy) destroy_logger;
@@ -95,6 +98,8 @@ struct Xen {
 			dlsym(control, "xc_domain_rehome_memory"));
 		domain_set_vnode_pnode = reinterpret_cast<decltype(domain_set_vnode_pnode)>(
 			dlsym(control, "xc_domain_set_vnode_pnode"));
+		domain_node_pages = reinterpret_cast<decltype(domain_node_pages)>(
+			dlsym(control, "xc_domain_node_pages"));
 		find(control, cpumap_alloc, "xc_cpumap_alloc");
 		find(control, get_max_cpus, "xc_get_max_cpus");
 
@@ -229,6 +234,19 @@ void add_vnuma(XenDomain &domain)
 	domain.distances.assign(vnuma.distances.begin(), vnuma.distances.end());
 }
 
+/* Empty where library or hypervisor are without the patches, or can't tell of this domain. */
+std::vector<uint64_t> resident_bytes_of(uint32_t domain)
+{
+	std::vector<uint64_t> bytes(most_nodes);
+
+	if (!xen().domain_node_pages ||
+	    xen().domain_node_pages(xen().handle, domain, bytes.size(), bytes.data()) != 0)
+		return {};
+	for (uint64_t &each : bytes)
+		each *= page_bytes;
+	return bytes;
+}
+
 XenDomain describe(const xc_domaininfo_t &info)
 {
 	XenDomain domain = {};
@@ -246,6 +264,7 @@ XenDomain describe(const xc_domaininfo_t &info)
 			domain.vcpus.push_back(vcpu_of(info.domain, vcpu, state.online));
 	}
 	add_vnuma(domain);
+	domain.resident_bytes = resident_bytes_of(info.domain);
 	return domain;
 }
 

@@ -57,6 +57,7 @@ struct XenDomain {
 	std::vector<Vcpu> vcpus;
 	std::vector<Vnode> vnodes; /* none without virtual NUMA */
 	std::vector<uint32_t> distances;
+	std::vector<uint64_t> resident_bytes; /* by node; none where Xen can't tell */
 };
 
 /* Ends the connection; who asks next opens another. */

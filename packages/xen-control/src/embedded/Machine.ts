@@ -436,7 +436,9 @@ export class Machine {
   }
 
   #describe(domain: DomainState): DomainInfo {
-    const resident = new Map<PnodeId, number>();
+    const resident = new Map(
+      [...this.#pnodes.keys()].map((pnode): [PnodeId, number] => [pnode, 0]),
+    );
     for (const { pnode, heldBytes } of domain.vnodes) {
       resident.set(pnode, (resident.get(pnode) ?? 0) + heldBytes);
     }

@@ -1,11 +1,10 @@
 /**
  * `Hypervisor` over libxenctrl and, for what the toolstack keeps there, xenstore.
  *
- * What stock Xen 4.17 cannot do: tell on which node a domain's pages are
- * (`residentBytes` is empty), and reserve memory of one node: a reservation is checked
+ * What Xen 4.17 cannot do: reserve memory of one node. A reservation is checked
  * against the node and claimed from the host as a whole (XENMEM_claim_pages). Moving a
- * running guest's memory takes our patches, in Xen and in libxenctrl; without them
- * `moveVnode` is `Unsupported`.
+ * running guest's memory, and telling on which node it is, takes our patches, in Xen and
+ * in libxenctrl; without them `moveVnode` is `Unsupported`, and `residentBytes` empty.
  */
 import {
   DomainId,
@@ -171,7 +170,13 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
         })),
       ),
       distances: square(domain.distances),
-      residentBytes: [],
+      residentBytes:
+        domain.residentBytes.length === 0
+          ? []
+          : on.nodes.map((node) => ({
+              pnode: PnodeId.make(node.id),
+              bytes: domain.residentBytes[node.id] ?? 0,
+            })),
     };
     return info;
   });

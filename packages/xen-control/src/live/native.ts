@@ -66,6 +66,8 @@ export interface NativeDomain {
     readonly vcpus: ReadonlyArray<number>;
   }>;
   readonly distances: ReadonlyArray<number>;
+  /** By the ids of the nodes; empty where the running Xen can't tell. */
+  readonly residentBytes: ReadonlyArray<number>;
 }
 
 export interface Native {

@@ -9,6 +9,8 @@ import { type DomainInfo, Hypervisor, HypervisorError, XenStore } from "../../sr
 import type { Case } from "./Case.ts";
 
 const sum = (values: ReadonlyArray<number>): number => values.reduce((a, b) => a + b, 0);
+const residentOn = ({ residentBytes }: DomainInfo, on: PnodeId): number =>
+  sum(residentBytes.filter(({ pnode }) => pnode === on).map(({ bytes }) => bytes));
 
 const nobody = DomainId.make(0x7fee);
 const mib = 1024 ** 2;
@@ -90,6 +92,13 @@ export const hypervisorCases = (subject: DomainId): ReadonlyArray<Case<XenStore 
       );
       const resident = sum(info.residentBytes.map(({ bytes }) => bytes));
       assert.ok(resident <= info.memoryBytes);
+      if (info.residentBytes.length > 0) {
+        assert.ok(resident > info.memoryBytes - 4 * mib);
+        assert.deepStrictEqual(
+          info.residentBytes.map(({ pnode }) => pnode),
+          (yield* xen.host).pnodes.map(({ id }) => id),
+        );
+      }
     }),
   );
 
@@ -213,8 +222,12 @@ export const hypervisorCases = (subject: DomainId): ReadonlyArray<Case<XenStore 
       const first = yield* reasonOf(xen.moveVnode(subject, vnode.id, target.id));
       assert.ok(["success", "Unsupported", "NoMemory"].includes(first));
       if (first !== "success") return;
-      const moved = (yield* xen.domain(subject)).vnuma.find(({ id }) => id === vnode.id);
-      assert.strictEqual(moved?.pnode, target.id);
+      const now = yield* xen.domain(subject);
+      assert.strictEqual(now.vnuma.find(({ id }) => id === vnode.id)?.pnode, target.id);
+      if (info.residentBytes.length > 0) {
+        assert.ok(residentOn(now, vnode.pnode) < residentOn(info, vnode.pnode));
+        assert.ok(residentOn(now, target.id) > residentOn(info, target.id));
+      }
       const back = yield* xen.moveVnode(subject, vnode.id, vnode.pnode);
       assert.ok(back.movedBytes > 0);
       assert.deepStrictEqual(yield* xen.moveVnode(subject, vnode.id, vnode.pnode), {
