@@ -218,8 +218,10 @@ void vf_balloon_untake(struct vf_node *node)
 {
 	struct page *head;
 
-	while ((head = vf_pop_taken(&node->balloon)))
+	while ((head = vf_pop_taken(&node->balloon))) {
 		vf_free_super(head);
+		cond_resched();
+	}
 }
 
 static void vf_small_is_out(struct vf_node *node, struct page *page)
@@ -244,6 +246,7 @@ static void vf_mend(struct vf_node *node, struct page *head)
 			vf_free_small(head + i);
 		else
 			vf_small_is_out(node, head + i);
+		cond_resched();
 	}
 }
 

@@ -97,6 +97,7 @@ static void vf_unkeep_range(struct vf_balloon *balloon, unsigned long from, unsi
 		from = page_to_pfn(page) - balloon->kept_start + 1;
 		__ClearPageOffline(page);
 		__free_page(page);
+		cond_resched();
 	}
 }
 
