@@ -19,7 +19,7 @@
 static const uint64_t pending_generation = UINT64_MAX;
 /* seen is the page's generation when it was last examined, be its content valid
  * or not. */
-struct vfrt_poll vfrt_poll __attribute__((aligned(32))) = { .generation = &vfrt_poll.seen };
+struct vfrt_poll vfrt_poll = { .generation = &vfrt_poll.seen };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 

@@ -3,7 +3,9 @@
  * Nanoseconds of one empty OpenMP construct, in the manner of EPCC's syncbench:
  * the least of many samples, as anything else on the machine only adds.
  *
- *     region SAMPLES INNER     prints "parallel NS", "for NS", "barrier NS", "task NS"
+ *     region SAMPLES INNER HEAP     prints "parallel NS", "for NS", "barrier NS", "task NS"
+ *
+ * HEAP bytes are allocated first: they move what the runtime allocates.
  */
 #include <omp.h>
 #include <stdio.h>
@@ -79,13 +81,18 @@ static void measure(const char *name, void (*construct)(int), int samples, int i
 
 int main(int argc, char **argv)
 {
-	const int samples = argc == 3 ? atoi(argv[1]) : 0;
-	const int inner = argc == 3 ? atoi(argv[2]) : 0;
+	const int samples = argc == 4 ? atoi(argv[1]) : 0;
+	const int inner = argc == 4 ? atoi(argv[2]) : 0;
+	const int heap = argc == 4 ? atoi(argv[3]) : 0;
 
-	if (samples < 1 || inner < 1) {
-		fprintf(stderr, "usage: region SAMPLES INNER\n");
+	if (samples < 1 || inner < 1 || heap < 1) {
+		fprintf(stderr, "usage: region SAMPLES INNER HEAP\n");
 		return 2;
 	}
+	void *volatile taken = malloc(heap);
+
+	if (!taken)
+		return 1;
 	measure("parallel", regions, samples, inner);
 	measure("for", loops, samples, inner);
 	measure("barrier", barriers, samples, inner);

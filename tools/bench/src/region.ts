@@ -1,8 +1,8 @@
 /**
  * What following adds to OpenMP constructs while nothing changes, for both
  * runtimes and 1 to N threads: the baseline is the runtime as Debian has it, run
- * in turn with ours. The size of the environment moves what a runtime allocates, and
- * with it some constructs become a third slower or not: each turn has another.
+ * in turn with ours. Where on the heap a team is, makes some constructs of either a third
+ * slower or not, as CPUs fetch cache lines in pairs: each turn has it elsewhere.
  * Of all runs the faster half is averaged, as other load can only add. For libomp
  * there is also a tool that asks for no event: no tool can cost less.
  */
@@ -24,6 +24,8 @@ import { type Figure, report } from "./Report.ts";
 
 const turns = 41;
 const args = ["41", "1000"];
+/** Bytes by which the heap is longer from turn to turn: malloc's own step. */
+const heapStep = 16;
 const constructs = ["parallel", "for", "barrier", "task"];
 const aim = (runtime: Runtime) =>
   runtime.baseline.endsWith("libgomp") ? "at most 1.005 ×" : "at most 1.03 ×";
@@ -58,10 +60,9 @@ const ofThreads = Effect.fnUntraced(function* (
     // None is always the first.
     const first = turn % variants.length;
     for (const { name, environment } of [...variants.slice(first), ...variants.slice(0, first)]) {
-      const measured = yield* measure(program, args, {
+      const measured = yield* measure(program, [...args, String(heapStep * (turn + 1))], {
         ...environment,
         OMP_NUM_THREADS: String(threads),
-        PADDING: ".".repeat(8 * turn),
       });
       for (const [construct, value] of measured) {
         const key = `${construct}, ${name}`;

@@ -56,12 +56,14 @@ struct vfrt_view {
 };
 
 /* For vfrt_changed and vfrt_memory_left alone: where the generation is to be
- * read, and on the same cache line what it points to where there is no page. */
+ * read, and on the same cache line what it points to where there is no page.
+ * Nothing else is on it: what is written at each barrier would take it from
+ * all other CPUs. */
 struct vfrt_poll {
 	const uint64_t *generation;
 	uint64_t seen;
 	bool memory_left;
-};
+} __attribute__((aligned(64)));
 extern struct vfrt_poll vfrt_poll;
 
 /* Whether a thread that adapted to the generation seen has to adapt again.
