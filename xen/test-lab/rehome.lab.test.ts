@@ -39,7 +39,7 @@ describe("moving the memory of a guest that writes it", () => {
       // The guest must not find itself short of memory: the rest is for its kernel and the page tables.
       yield* guest.check(
         `setsid sh -c '${pattern} ${String(patternMiB)} >/tmp/log 2>&1; echo $? >/tmp/status' </dev/null >/dev/null 2>&1 & ` +
-          "for i in $(seq 4500); do grep -q ready /tmp/log && exit 0; [ -e /tmp/status ] && break; sleep 0.2; done; cat /tmp/log; exit 1",
+          "for i in $(seq 4500); do grep -q ready /tmp/log && exit 0; [ -e /tmp/status ] && break; sleep 0.2; done; cat /tmp/log >&2; exit 1",
         { timeout: "20 minutes" },
       );
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 xc_interface *xch;
@@ -156,10 +157,60 @@ long node_free_of(unsigned int node)
 	return node < node_free(free_pages) ? free_pages[node] : -1;
 }
 
-void check_free(const char *file, int line, const long *before, const long *after, unsigned int nodes)
+static long all_free(void)
 {
-	for (unsigned int i = 0; i < nodes; i++)
-		check(labs(after[i] - before[i]) < 128, file, line, "%ld pages of node %u free, %ld before", after[i], i, before[i]);
+	long free_pages[MAX_NODES], sum = 0;
+	unsigned int nr = node_free(free_pages);
+
+	for (unsigned int i = 0; i < nr; i++)
+		sum += free_pages[i];
+	return sum;
+}
+
+void run(void (*test)(void))
+{
+	long lost = 0;
+
+	settle();
+	for (unsigned int times = 0; times < 3; times++) {
+		long before = all_free();
+
+		test();
+		settle();
+		lost = before - all_free();
+		if (!lost)
+			break;
+		printf("  %ld pages fewer are free\n", lost);
+	}
+	CHECK_EQ(lost, 0);
+}
+
+void destroy_during(uint32_t domid, bool (*work)(uint32_t domid, unsigned int round))
+{
+	int status, went_round[2];
+	pid_t child;
+	char c;
+
+	if (pipe(went_round))
+		err(2, "pipe");
+	child = fork();
+	if (child < 0)
+		err(2, "fork");
+	if (!child) {
+		harness_open();
+		for (unsigned int round = 1; work(domid, round); round++)
+			if (round == 1 && write(went_round[1], "", 1) != 1)
+				_exit(1);
+		_exit(0);
+	}
+	close(went_round[1]);
+	CHECK(read(went_round[0], &c, 1) == 1, "the other process never did a round");
+	close(went_round[0]);
+	domain_destroy(domid);
+	if (waitpid(child, &status, 0) != child)
+		err(2, "waitpid");
+	CHECK(WIFEXITED(status) && !WEXITSTATUS(status), "the other process failed");
+	CHECK_EQ(domain_pages(domid), -1);
 }
 
 void *map_page(uint32_t domid, xen_pfn_t gfn)

@@ -97,6 +97,19 @@ static void check_counts(int line, xc_rehome_memory_t r, unsigned long moved, un
 }
 #define CHECK_COUNTS(r, moved, resident, busy) check_counts(__LINE__, r, moved, resident, busy)
 
+/* Two nodes' pages of a domain, as Xen counts them. */
+static void check_on(int line, uint32_t domid, unsigned int node, unsigned long pages, unsigned int other, unsigned long others)
+{
+	uint64_t on[MAX_NODES];
+
+	if (xc_domain_node_pages(xch, domid, MAX_NODES, on))
+		check(false, __FILE__, line, "pages of d%u: %s", domid, strerror(errno));
+	else
+		check(on[node] == pages && on[other] == others, __FILE__, line, "%lu pages of %lu on node %u, %lu of %lu on node %u",
+		      (long)on[node], pages, node, (long)on[other], others, other);
+}
+#define CHECK_ON(domid, node, pages, other, others) check_on(__LINE__, domid, node, pages, other, others)
+
 /* A range goes round all nodes: contents, counts, and each node's free memory. */
 static void round_trip(uint32_t domid, xen_pfn_t gfn, unsigned long nr, unsigned int node)
 {
@@ -520,6 +533,35 @@ static void test_vnode(void)
 #define RACING_PAGES (4 * SUPERPAGE_PAGES)
 #define MAPPERS 3
 
+static void test_node_pages(void)
+{
+	uint32_t domid = domain_create(4 * SUPERPAGE_PAGES);
+	uint64_t on[MAX_NODES];
+	void *page;
+
+	start("pages by node: superpages, single pages, holes, a page that is mapped elsewhere");
+	CHECK_ON(domid, 0, 0, 1, 0);
+	CHECK_EQ(populate(domid, BASE, SUPERPAGE_ORDER, 2, 0), 2);
+	CHECK_EQ(populate(domid, 77, 0, 1, 1), 1);
+	CHECK_EQ(populate(domid, 2 * BASE, SUPERPAGE_ORDER, 1, 1), 1);
+	CHECK_ON(domid, 0, 2 * SUPERPAGE_PAGES, 1, SUPERPAGE_PAGES + 1);
+	CHECK_EQ(release(domid, BASE + 5, 0, 3), 3);
+	page = map_page(domid, BASE + 9);
+	CHECK_ON(domid, 0, 2 * SUPERPAGE_PAGES - 3, 1, SUPERPAGE_PAGES + 1);
+	CHECK_COUNTS(rehome(domid, BASE, SUPERPAGE_PAGES, 1), SUPERPAGE_PAGES - 4, 0, 1);
+	CHECK_ON(domid, 0, SUPERPAGE_PAGES + 1, 1, 2 * SUPERPAGE_PAGES - 3);
+	if (page)
+		unmap_page(page);
+
+	start("pages by node: an array shorter than the host, and no such domain");
+	on[1] = 4711;
+	CHECK_EQ(xc_domain_node_pages(xch, domid, 1, on), 0);
+	CHECK_EQ(on[0], SUPERPAGE_PAGES + 1);
+	CHECK_EQ(on[1], 4711);
+	CHECK(xc_domain_node_pages(xch, 0x7ef0, MAX_NODES, on) && errno == ESRCH, "no such domain: %s", strerror(errno));
+	domain_destroy(domid);
+}
+
 static uint32_t racing;
 static volatile bool stop;
 
@@ -552,7 +594,6 @@ static void test_race(void)
 	enum { ROUNDS = 10 };
 	pthread_t threads[MAPPERS];
 	uint64_t *counts[MAPPERS], mapped = 0, wrong = 0, moved = 0, busy = 0;
-	long before[MAX_NODES], after[MAX_NODES];
 	xc_rehome_memory_t last;
 	int status;
 	pid_t child;
@@ -562,8 +603,6 @@ static void test_race(void)
 	stop = false;
 	CHECK_EQ(populate(racing, BASE, SUPERPAGE_ORDER, RACING_PAGES / SUPERPAGE_PAGES, 0), RACING_PAGES / SUPERPAGE_PAGES);
 	CHECK_EQ(pattern(racing, BASE, RACING_PAGES, true), 0);
-	settle();
-	node_free(before);
 	child = fork();
 	if (child < 0)
 		err(2, "fork");
@@ -614,85 +653,60 @@ static void test_race(void)
 	last = rehome(racing, BASE, RACING_PAGES, 1);
 	CHECK_EQ(last.moved + last.resident, RACING_PAGES);
 	CHECK_COUNTS(rehome(racing, BASE, RACING_PAGES, 0), domain_pages(racing), 0, 0);
-	settle();
-	node_free(after);
-	CHECK_FREE(before, after, nr_nodes);
+	CHECK_ON(racing, 0, RACING_PAGES, 1, 0);
 	for (unsigned int i = 0; i < MAPPERS; i++)
 		free(counts[i]);
 	domain_destroy(racing);
 }
 
+enum { DESTROYED = 32 };
+
+static bool move_on(uint32_t domid, unsigned int round)
+{
+	xc_rehome_memory_t r = request(BASE, DESTROYED * SUPERPAGE_PAGES, round % nr_nodes);
+
+	if (!rehome_all(domid, &r))
+		return true;
+	if (errno != EINVAL && errno != ESRCH)
+		_exit(1);
+	return false;
+}
+
 static void test_destroy(void)
 {
-	enum { NR = 32, ROUNDS = 5 };
+	enum { ROUNDS = 5 };
 
 	start("destroying the domain meanwhile");
 	for (unsigned int round = 0; round < ROUNDS; round++) {
-		uint32_t domid = domain_create(NR * SUPERPAGE_PAGES);
-		int status, went_round[2];
-		pid_t child;
-		char c;
+		uint32_t domid = domain_create(DESTROYED * SUPERPAGE_PAGES);
 
-		CHECK_EQ(populate(domid, BASE, SUPERPAGE_ORDER, NR, 0), NR);
-		if (pipe(went_round))
-			err(2, "pipe");
-		child = fork();
-		if (child < 0)
-			err(2, "fork");
-		if (!child) {
-			harness_open();
-			for (unsigned int i = 1;; i++) {
-				xc_rehome_memory_t r = request(BASE, NR * SUPERPAGE_PAGES, i % nr_nodes);
-
-				if (rehome_all(domid, &r))
-					_exit(errno == EINVAL || errno == ESRCH ? 0 : 1);
-				if (i == 1 && write(went_round[1], "", 1) != 1)
-					_exit(1);
-			}
-		}
-		close(went_round[1]);
-		CHECK(read(went_round[0], &c, 1) == 1, "the other process never moved anything");
-		close(went_round[0]);
-		domain_destroy(domid);
-		if (waitpid(child, &status, 0) != child)
-			err(2, "waitpid");
-		CHECK(WIFEXITED(status) && !WEXITSTATUS(status), "the other process failed otherwise");
-		CHECK_EQ(domain_pages(domid), -1);
+		CHECK_EQ(populate(domid, BASE, SUPERPAGE_ORDER, DESTROYED, 0), DESTROYED);
+		destroy_during(domid, move_on);
 	}
 }
 
 int main(void)
 {
-	long before[MAX_NODES], after[MAX_NODES];
+	long free_pages[MAX_NODES];
 
 	harness_open();
-	nr_nodes = node_free(before);
+	nr_nodes = node_free(free_pages);
 	if (nr_nodes < 2)
 		errx(2, "this host has one node only");
 
-	/* The first of these leave caches filled: dom0's of mappings, and Xen's of pages for its own use. */
-	test_race();
-	test_no_memory();
-	settle();
-	node_free(before);
-
-	test_superpages();
-	test_broken();
-	test_pages();
-	test_gigapage();
-	test_busy();
-	test_granted();
-	test_log_dirty();
-	test_populate_on_demand();
-	test_no_memory();
-	test_misuse();
-	test_vnode();
-	test_race();
-	test_destroy();
-
-	start("nothing leaked");
-	settle();
-	node_free(after);
-	CHECK_FREE(before, after, nr_nodes);
+	run(test_superpages);
+	run(test_broken);
+	run(test_pages);
+	run(test_gigapage);
+	run(test_busy);
+	run(test_granted);
+	run(test_log_dirty);
+	run(test_populate_on_demand);
+	run(test_no_memory);
+	run(test_misuse);
+	run(test_vnode);
+	run(test_node_pages);
+	run(test_race);
+	run(test_destroy);
 	return harness_result();
 }

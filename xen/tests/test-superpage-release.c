@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define BASE 0x10000ul /* gfn of the first extent, aligned to 2 MiB */
 #define NODE 1u
@@ -426,72 +424,42 @@ static void test_race(void)
 	domain_destroy(racing);
 }
 
+enum { DESTROYED = 32 };
+
+static bool balloon(uint32_t domid, unsigned int round __attribute__((unused)))
+{
+	return populate(domid, BASE, SUPERPAGE_ORDER, DESTROYED, NODE) == DESTROYED &&
+	       release(domid, BASE, SUPERPAGE_ORDER, DESTROYED) == DESTROYED;
+}
+
 static void test_destroy(void)
 {
-	enum { NR = 32, ROUNDS = 5 };
+	enum { ROUNDS = 5 };
 
 	start("destroying the domain meanwhile");
-	for (unsigned int round = 0; round < ROUNDS; round++) {
-		uint32_t domid = domain_create(NR * SUPERPAGE_PAGES);
-		int status, went_round[2];
-		pid_t child;
-		char c;
-
-		if (pipe(went_round))
-			err(2, "pipe");
-		child = fork();
-		if (child < 0)
-			err(2, "fork");
-		if (!child) {
-			harness_open();
-			while (populate(domid, BASE, SUPERPAGE_ORDER, NR, NODE) == NR && release(domid, BASE, SUPERPAGE_ORDER, NR) == NR)
-				if (write(went_round[1], "", 1) != 1)
-					_exit(1);
-			_exit(0);
-		}
-		close(went_round[1]);
-		CHECK(read(went_round[0], &c, 1) == 1, "the other process never did a round");
-		domain_destroy(domid);
-		if (waitpid(child, &status, 0) != child)
-			err(2, "waitpid");
-		CHECK(WIFEXITED(status) && !WEXITSTATUS(status), "the other process failed");
-		close(went_round[0]);
-		CHECK_EQ(domain_pages(domid), -1);
-	}
+	for (unsigned int round = 0; round < ROUNDS; round++)
+		destroy_during(domain_create(DESTROYED * SUPERPAGE_PAGES), balloon);
 }
 
 int main(void)
 {
-	long before[MAX_NODES], after[MAX_NODES];
-	unsigned int nodes;
-
 	harness_open();
 	have_counters = counter("guest superpages removed in one go") >= 0;
 	if (!have_counters)
 		skip("counts of steps", "this Xen has no performance counters, or not ours");
 
-	/* The first domain, and the first mapping, leave dom0's own caches filled. */
-	test_foreign_mapped();
-	test_race();
-	nodes = node_free(before);
-
-	test_whole();
-	test_half_a_gib();
-	test_large_extent();
-	test_foreign_mapped();
-	test_grant_mapped();
-	test_broken();
-	test_hole();
-	test_gigapage();
-	test_log_dirty();
-	test_populate_on_demand();
-	test_misuse();
-	test_race();
-	test_destroy();
-
-	start("nothing leaked");
-	settle();
-	node_free(after);
-	CHECK_FREE(before, after, nodes);
+	run(test_whole);
+	run(test_half_a_gib);
+	run(test_large_extent);
+	run(test_foreign_mapped);
+	run(test_grant_mapped);
+	run(test_broken);
+	run(test_hole);
+	run(test_gigapage);
+	run(test_log_dirty);
+	run(test_populate_on_demand);
+	run(test_misuse);
+	run(test_race);
+	run(test_destroy);
 	return harness_result();
 }
