@@ -141,6 +141,7 @@ test(
     expect(await on("shrink", "1", "--vnodes", "1")).toMatchObject({ status: 3 });
     const status = await on("status", "1");
     expect(status.stdout).toContain("1 shrink: done");
+    expect(status.stdout).toMatch(/^by pnode +0: 1 GiB, 1: \d+ MiB$/m);
     const run1 = await on("run", "--", "sh", "-c", "exit 7");
     expect(run1.status).toBe(1);
     expect(run1.stderr).toContain("Can't run");

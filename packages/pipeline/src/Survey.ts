@@ -27,6 +27,8 @@ export interface SurveyedGuest {
   readonly guest: Guest;
   readonly state: DomainInfo["state"];
   readonly memoryBytes: number;
+  /** Its memory by pnode; empty where the hypervisor can't tell. */
+  readonly residentBytes: DomainInfo["residentBytes"];
   readonly report: GuestReport;
 }
 
@@ -69,7 +71,7 @@ const capped = (vnodes: ReadonlyArray<Vnode>, { residentBytes }: DomainInfo) => 
 };
 
 const surveyGuest = Effect.fnUntraced(function* (info: DomainInfo) {
-  const { domain, name, vcpus, distances, limitBytes } = info;
+  const { domain, name, state, vcpus, distances, limitBytes, memoryBytes, residentBytes } = info;
   const parts = yield* Effect.forEach(info.vnuma, (vnode) => surveyVnode(info, vnode));
   const report: GuestReport = {
     aware: yield* isAware(domain),
@@ -86,7 +88,7 @@ const surveyGuest = Effect.fnUntraced(function* (info: DomainInfo) {
     info,
   );
   const guest: Guest = { domain, name, vnodes, vcpus, distances, limitBytes };
-  return { guest, state: info.state, memoryBytes: info.memoryBytes, report };
+  return { guest, state, memoryBytes, residentBytes, report };
 });
 
 /**

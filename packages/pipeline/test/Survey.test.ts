@@ -30,6 +30,9 @@ test("a host and its guest, as they were built", () =>
       expect(Result.isSuccess(validate(topology))).toBe(true);
       expect(guests[0]?.report).toMatchObject({ aware: false, status: undefined });
       expect(guests[0]?.memoryBytes).toBe(4 * gib);
+      expect(guests[0]?.residentBytes).toEqual(
+        [0, 1, 2, 3].map((pnode) => ({ pnode, bytes: gib })),
+      );
     }),
   ));
 

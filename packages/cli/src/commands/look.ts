@@ -26,10 +26,11 @@ const list = Command.make(
   {},
   Effect.fnUntraced(function* () {
     const { topology, guests } = yield* survey;
-    const listed = guests.map(({ guest, state, memoryBytes, report }) => ({
+    const listed = guests.map(({ guest, state, memoryBytes, residentBytes, report }) => ({
       ...guest,
       state,
       memoryBytes,
+      residentBytes,
       aware: report.aware,
     }));
     yield* print({ host: topology.host, guests: listed }, () =>
@@ -52,7 +53,7 @@ const list = Command.make(
   Command.withDescription("List the domains; with --json, the host's nodes and each domain's too"),
 );
 
-const statusOf = ({ guest, state, memoryBytes, report }: SurveyedGuest) => ({
+const statusOf = ({ guest, state, memoryBytes, residentBytes, report }: SurveyedGuest) => ({
   domain: guest.domain,
   name: guest.name,
   state,
@@ -62,6 +63,7 @@ const statusOf = ({ guest, state, memoryBytes, report }: SurveyedGuest) => ({
   generation: report.generation,
   runtimes: report.runtimes,
   memoryBytes,
+  residentBytes,
   limitBytes: guest.limitBytes,
   vnodes: guest.vnodes.map((vnode) => ({ ...vnode, state: report.nodes.get(vnode.id)?.state })),
 });
@@ -74,6 +76,11 @@ const requestText = ({ request, status }: Pick<GuestReport, "request" | "status"
   return `${asked}: ${status.state}${status.state === "failed" ? ` (${status.code})` : ""}`;
 };
 
+const residentText = ({ residentBytes }: Status): string =>
+  residentBytes.length === 0
+    ? "unknown"
+    : residentBytes.map(({ pnode, bytes }) => `${pnode}: ${formatBytes(bytes)}`).join(", ");
+
 const statusText = (status: Status): string =>
   [
     `${status.name} (domain ${status.domain}), ${status.state}` +
@@ -82,6 +89,7 @@ const statusText = (status: Status): string =>
     `generation  ${status.generation ?? "none yet"}`,
     `programs    ${status.runtimes === undefined ? "unknown" : `${status.runtimes.adapted} of ${status.runtimes.known} adapted`}`,
     `memory      ${formatBytes(status.memoryBytes)} of at most ${formatBytes(status.limitBytes)}`,
+    `by pnode    ${residentText(status)}`,
     "",
     table(
       ["VNODE", "PNODE", "WANTED", "IS", "TARGET", "ACTUAL", "CAPACITY", "VCPUS"],
