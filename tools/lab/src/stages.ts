@@ -99,14 +99,17 @@ const buildroot: Stage = {
   usual: "1–2 min",
 };
 
-const xenSource: Stage = {
-  name: "xen-source",
-  script: script("xen-source"),
+/** The source of a package, which the stage's directory has under the package's name. */
+const debianSource = (name: string): Stage => ({
+  name: `${name}-source`,
+  script: script("debian-source"),
   files: [script("private-apt")],
-  environment: {},
+  environment: { PACKAGE: name },
   needs: { SOURCES: sources },
   usual: "10 s",
-};
+});
+
+const xenSource = debianSource("xen");
 
 const patchFolder = join(workspace, "xen", "patches");
 
@@ -221,14 +224,7 @@ export const kernelOf = ({ kernel = "stock" }: Flavour): Stage => {
   };
 };
 
-const qemuSource: Stage = {
-  name: "qemu-source",
-  script: script("qemu-source"),
-  files: [script("private-apt")],
-  environment: {},
-  needs: { SOURCES: sources },
-  usual: "1 min",
-};
+const qemuSource = debianSource("qemu");
 
 const qemuFolder = join(lab, "qemu");
 
