@@ -41,7 +41,7 @@ describe("moving the memory of a guest that writes it", () => {
       const domid = (yield* lab.dom0.check("xl domid rehomed")).trim();
       const pattern = yield* install(guest, "guest-pattern");
       // What it complained of while it booted is not of interest.
-      yield* guest.check("dmesg -C");
+      yield* guest.check("dmesg -c");
       // The guest must not find itself short of memory: the rest is for its kernel and the page tables.
       yield* guest.check(
         `setsid sh -c '${pattern} ${String(patternMiB)} >/tmp/log 2>&1; echo $? >/tmp/status' </dev/null >/dev/null 2>&1 & ` +
