@@ -27,9 +27,15 @@ const char control_library[] = "libxenctrl.so.4.17";
 const char log_library[] = "libxentoollog.so.1";
 const int version_built_for = 4 << 16 | 17;
 
-template <typename F> void find(void *library, F &function, const char *symbol)
+/* Null where the library has no such function. */
+template <typename F> void find_if_there(void *library, F &function, const char *symbol)
 {
 	function = reinterpret_cast<F>(dlsym(library, symbol));
+}
+
+template <typename F> void find(void *library, F &function, const char *symbol)
+{
+	find_if_there(library, function, symbol);
 	if (!function)
 		throw XenFailure("ENOLIB", dlerror());
 }
@@ -94,12 +100,9 @@ struct Xen {
 		find(control, domain_setmaxmem, "xc_domain_setmaxmem");
 		find(control, domain_getvnuma, "xc_domain_getvnuma");
 		find(control, domain_claim_pages, "xc_domain_claim_pages");
-		domain_rehome_memory = reinterpret_cast<decltype(domain_rehome_memory)>(
-			dlsym(control, "xc_domain_rehome_memory"));
-		domain_set_vnode_pnode = reinterpret_cast<decltype(domain_set_vnode_pnode)>(
-			dlsym(control, "xc_domain_set_vnode_pnode"));
-		domain_node_pages = reinterpret_cast<decltype(domain_node_pages)>(
-			dlsym(control, "xc_domain_node_pages"));
+		find_if_there(control, domain_rehome_memory, "xc_domain_rehome_memory");
+		find_if_there(control, domain_set_vnode_pnode, "xc_domain_set_vnode_pnode");
+		find_if_there(control, domain_node_pages, "xc_domain_node_pages");
 		find(control, cpumap_alloc, "xc_cpumap_alloc");
 		find(control, get_max_cpus, "xc_get_max_cpus");
 
