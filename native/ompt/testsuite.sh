@@ -31,9 +31,9 @@ trap 'exit 1' HUP INT TERM
 
 fetch() {
 	mkdir -p "$work/apt/lists/partial" "$work/apt/archives/partial"
-	echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main" >"$work/apt/list"
+	OUT="$work/apt" bash "$here/../../tools/lab/stages/sources.sh" >/dev/null
 	set -- -q -o "Dir::State::lists=$work/apt/lists" -o "Dir::Cache=$work/apt" \
-		-o "Dir::Etc::sourcelist=$work/apt/list" -o Dir::Etc::sourceparts=/dev/null
+		-o "Dir::Etc::sourcelist=$work/apt/debian.list" -o Dir::Etc::sourceparts=/dev/null
 	cd "$work/apt"
 	apt-get "$@" update
 	apt-get "$@" source --download-only --tar-only "llvm-toolchain-14=$version"
