@@ -51,10 +51,24 @@ const ofLine = (line: string): Counts => {
     : { passed: Number(plain[1]), failed: Number(plain[2]), skipped: Number(plain[3]) };
 };
 
-/** The sum over all runners whose output is in `text`. @since 0.1.0 */
-export const countsOf = (text: string): Counts =>
+const linesOf = (text: string): ReadonlyArray<string> =>
   text
     .replace(/\u001b\[[0-9;]*m/g, "")
     .split("\n")
-    .map((line) => ofLine(line.trim()))
-    .reduce(add, none);
+    .map((line) => line.trim());
+
+/** The sum over all runners whose output is in `text`. @since 0.1.0 */
+export const countsOf = (text: string): Counts => linesOf(text).map(ofLine).reduce(add, none);
+
+/** The failed tests that Jest, ctest and DejaGnu name in `text`, each once. @since 0.1.0 */
+export const failuresOf = (text: string): ReadonlyArray<string> => [
+  ...new Set(
+    linesOf(text).flatMap((line) => {
+      const named =
+        /^● (?!Console$)(.+)$/.exec(line) ??
+        /^\d+ - (.+) \((?:Failed|Timeout|SEGFAULT|Subprocess aborted|Not Run)\)$/.exec(line) ??
+        /^FAIL: (.+)$/.exec(line);
+      return named?.[1] === undefined ? [] : [named[1]];
+    }),
+  ),
+];

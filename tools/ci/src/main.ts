@@ -1,11 +1,11 @@
 /**
  * What `npm test` runs: every check and every test of the tree, one stage
  * after the other, whatever failed before. `--lab` adds the real Xen host.
- * The last line adds up all runners; a stage that fails without a failed test
- * counts as one.
+ * Its end names what failed; the last line adds up all runners. A stage that
+ * fails without a failed test counts as one.
  */
 import { spawn } from "node:child_process";
-import { add, type Counts, countsOf, format, none } from "./counts.ts";
+import { add, type Counts, countsOf, failuresOf, format, none } from "./counts.ts";
 
 interface Stage {
   readonly name: string;
@@ -47,7 +47,12 @@ const lab: Stage = {
   ],
 };
 
-const run = (stage: Stage): Promise<Counts> =>
+interface Result {
+  readonly counts: Counts;
+  readonly failures: ReadonlyArray<string>;
+}
+
+const run = (stage: Stage): Promise<Result> =>
   new Promise((resolve) => {
     console.log(`\n=== ${stage.name}: ${stage.command.join(" ")}`);
     const [file = "", ...args] = stage.command;
@@ -66,13 +71,23 @@ const run = (stage: Stage): Promise<Counts> =>
       const counts = countsOf(text);
       const broken = code !== 0 && counts.failed === 0;
       console.log(`=== ${stage.name}: ${code === 0 ? "passed" : "FAILED"} (${format(counts)})`);
-      resolve(broken ? add(counts, { ...none, failed: 1 }) : counts);
+      const named = code === 0 ? [] : failuresOf(text);
+      resolve({
+        counts: broken ? add(counts, { ...none, failed: 1 }) : counts,
+        failures: (code !== 0 && named.length === 0 ? ["no test"] : named).map(
+          (failure) => `${stage.name}: ${failure}`,
+        ),
+      });
     });
   });
 
 let total = none;
+const failures: Array<string> = [];
 for (const stage of process.argv.includes("--lab") ? [...stages, gccTests, lab] : stages) {
-  total = add(total, await run(stage));
+  const result = await run(stage);
+  total = add(total, result.counts);
+  failures.push(...result.failures);
 }
+for (const failure of failures) console.log(`failed: ${failure}`);
 console.log(`\n${format(total)}`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;

@@ -6,26 +6,27 @@
 # Results of the stage that nobody used for a week go. Removal never leaves the cache's file system: a chroot may have mounts in it.
 set -euo pipefail
 final=$1 script=$2 lock=$3
-contained=(setpriv --pdeathsig KILL)
-[ "$(id -u)" != 0 ] || contained=(unshare --fork --pid --mount-proc --kill-child)
+# In a session of its own, so that Ctrl-C is for us alone.
+contained=(setsid setpriv --pdeathsig KILL)
+[ "$(id -u)" != 0 ] || contained=(setsid unshare --fork --pid --mount-proc --kill-child)
 
 OUT=
-child=
 cleanup() {
-	# Ctrl-C reaches us twice: by itself, and as our parent's death.
-	trap '' INT HUP TERM
-	[ -z "$child" ] || kill -KILL "$child" 2>/dev/null || true
-	wait
+	local running
+	# Not `wait`: bash has it return at once after a signal that came before signals were ignored.
+	while running=$(jobs -pr) && [ -n "$running" ]; do
+		kill -KILL $running 2>/dev/null || true
+		sleep 0.05
+	done
 	[ -z "$OUT" ] || rm -rf --one-file-system "$OUT" 2>/dev/null || { sleep 1 && rm -rf --one-file-system "$OUT"; }
 }
-trap 'exit 143' INT HUP TERM
+# Ctrl-C reaches us twice: by itself, and as our parent's death. The second must not end the cleanup.
+trap 'trap "" INT HUP TERM; exit 143' INT HUP TERM
 trap cleanup EXIT
 # A trap waits for a command in the foreground, not for one in the background.
 run() {
 	"$@" &
-	child=$!
-	wait "$child"
-	child=
+	wait $!
 }
 
 exec 9>"$lock"
