@@ -3,7 +3,7 @@
  * host()                        domains()             domain(id)
  * pin(id, vcpu, cpus)           setLimit(id, bytes)   claim(id, bytes)
  * move(id, vnode, node, next, pages)                  setVnodeNode(id, vnode, node)
- * close()
+ * residentBytes(id)             close()
  *
  * Each answers a promise and works on a thread of the pool; it is rejected with
  * an Error that has a `code`. Bytes are numbers, below 2^53.
@@ -165,7 +165,6 @@ Napi::Value domain_objects(Napi::Env env, const std::vector<XenDomain> &domains)
 								       numbers(env, of.vcpus));
 						     }));
 		domain.Set("distances", numbers(env, from.distances));
-		domain.Set("residentBytes", numbers(env, from.resident_bytes));
 	});
 }
 
@@ -190,6 +189,14 @@ Napi::Value domain(const Napi::CallbackInfo &info)
 
 	return call<std::vector<XenDomain>>(
 		info, [id] { return xen_domain(id); }, domain_objects);
+}
+
+Napi::Value resident_bytes(const Napi::CallbackInfo &info)
+{
+	uint32_t id = id_at(info, 0);
+
+	return call<std::vector<uint64_t>>(
+		info, [id] { return xen_resident_bytes(id); }, numbers<uint64_t>);
 }
 
 Napi::Value pin(const Napi::CallbackInfo &info)
@@ -253,6 +260,7 @@ void define_hypervisor(Napi::Env env, Napi::Object exports)
 	exports.Set("host", Napi::Function::New(env, host));
 	exports.Set("domains", Napi::Function::New(env, domains));
 	exports.Set("domain", Napi::Function::New(env, domain));
+	exports.Set("residentBytes", Napi::Function::New(env, resident_bytes));
 	exports.Set("pin", Napi::Function::New(env, pin));
 	exports.Set("setLimit", Napi::Function::New(env, set_limit));
 	exports.Set("claim", Napi::Function::New(env, claim));

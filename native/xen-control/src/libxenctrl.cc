@@ -237,19 +237,6 @@ void add_vnuma(XenDomain &domain)
 	domain.distances.assign(vnuma.distances.begin(), vnuma.distances.end());
 }
 
-/* Empty where library or hypervisor are without the patches, or can't tell of this domain. */
-std::vector<uint64_t> resident_bytes_of(uint32_t domain)
-{
-	std::vector<uint64_t> bytes(most_nodes);
-
-	if (!xen().domain_node_pages ||
-	    xen().domain_node_pages(xen().handle, domain, bytes.size(), bytes.data()) != 0)
-		return {};
-	for (uint64_t &each : bytes)
-		each *= page_bytes;
-	return bytes;
-}
-
 XenDomain describe(const xc_domaininfo_t &info)
 {
 	XenDomain domain = {};
@@ -267,7 +254,6 @@ XenDomain describe(const xc_domaininfo_t &info)
 			domain.vcpus.push_back(vcpu_of(info.domain, vcpu, state.online));
 	}
 	add_vnuma(domain);
-	domain.resident_bytes = resident_bytes_of(info.domain);
 	return domain;
 }
 
@@ -351,6 +337,19 @@ std::vector<XenDomain> xen_domain(uint32_t domain)
 	if (!found.empty() && found[0].id != domain)
 		found.clear();
 	return found;
+}
+
+std::vector<uint64_t> xen_resident_bytes(uint32_t domain)
+{
+	std::lock_guard<std::mutex> lock(mutex);
+	std::vector<uint64_t> bytes(most_nodes);
+
+	if (!xen().domain_node_pages ||
+	    xen().domain_node_pages(xen().handle, domain, bytes.size(), bytes.data()) != 0)
+		return {};
+	for (uint64_t &each : bytes)
+		each *= page_bytes;
+	return bytes;
 }
 
 void xen_pin(uint32_t domain, uint32_t vcpu, const std::vector<uint32_t> &cpus)

@@ -57,7 +57,6 @@ struct XenDomain {
 	std::vector<Vcpu> vcpus;
 	std::vector<Vnode> vnodes; /* none without virtual NUMA */
 	std::vector<uint32_t> distances;
-	std::vector<uint64_t> resident_bytes; /* by node; none where Xen can't tell */
 };
 
 /* Ends the connection; who asks next opens another. */
@@ -66,6 +65,8 @@ XenHost xen_host();
 /* All domains but dom0, or the one that is asked for, if it is. */
 std::vector<XenDomain> xen_domains();
 std::vector<XenDomain> xen_domain(uint32_t domain);
+/* By node; none where library or hypervisor are without the patches, or can't tell of this domain. Walks all its memory. */
+std::vector<uint64_t> xen_resident_bytes(uint32_t domain);
 void xen_pin(uint32_t domain, uint32_t vcpu, const std::vector<uint32_t> &cpus);
 void xen_set_limit(uint32_t domain, uint64_t bytes);
 /*

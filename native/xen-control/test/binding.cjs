@@ -89,6 +89,7 @@ const hypervisor = async () => {
   await xen.claim(1, 2 ** 23);
   assert.equal((await xen.domain(1))[0].limitBytes, 2 ** 33);
   await Promise.all(Array.from({ length: 200 }, () => xen.domains()));
+  await Promise.all(Array.from({ length: 200 }, () => xen.residentBytes(1)));
   await xen.close();
   assert.equal((await xen.host()).nodes.length, 2);
 };

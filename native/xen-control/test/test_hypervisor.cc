@@ -58,14 +58,14 @@ static void unsupported()
 {
 	CHECK(code_of([] { xen_move(1, 0, 1, 0, 1); }) == "EOPNOTSUPP");
 	CHECK(code_of([] { xen_set_vnode_node(1, 0, 1); }) == "EOPNOTSUPP");
-	CHECK(xen_domain(1)[0].resident_bytes.empty());
+	CHECK(xen_resident_bytes(1).empty());
 }
 
 /* Vnode 0 has pages 0 and 2, of which the latter stays once it is on node 1; vnode 1 has page 1. */
 static void moves()
 {
-	CHECK(xen_domain(1)[0].resident_bytes[0] == 4096 && xen_domain(1)[0].resident_bytes[1] == 8192);
-	CHECK(xen_domain(2)[0].resident_bytes.empty());
+	CHECK(xen_resident_bytes(1)[0] == 4096 && xen_resident_bytes(1)[1] == 8192);
+	CHECK(xen_resident_bytes(2).empty());
 
 	XenMove first = xen_move(1, 0, 1, 0, 1);
 	CHECK(first.next == 1 && first.moved_pages == 1 && first.skipped_pages == 0);

@@ -145,6 +145,7 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
       (vcpu) => key(id, NumaKeys.path.availability(vcpu.id), NumaKeys.parseAvailability),
       { concurrency: "unbounded" },
     );
+    const resident = yield* call("residentBytes", (xen) => xen.residentBytes(domain.id));
     const info: DomainInfo = {
       domain: id,
       name: name ?? `domain-${domain.id}`,
@@ -171,11 +172,11 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
       ),
       distances: square(domain.distances),
       residentBytes:
-        domain.residentBytes.length === 0
+        resident.length === 0
           ? []
           : on.nodes.map((node) => ({
               pnode: PnodeId.make(node.id),
-              bytes: domain.residentBytes[node.id] ?? 0,
+              bytes: resident[node.id] ?? 0,
             })),
     };
     return info;

@@ -66,8 +66,6 @@ export interface NativeDomain {
     readonly vcpus: ReadonlyArray<number>;
   }>;
   readonly distances: ReadonlyArray<number>;
-  /** By the ids of the nodes; empty where the running Xen can't tell. */
-  readonly residentBytes: ReadonlyArray<number>;
 }
 
 export interface Native {
@@ -78,6 +76,8 @@ export interface Native {
   domains(): Promise<ReadonlyArray<NativeDomain>>;
   /** The one, if it is there. */
   domain(id: number): Promise<ReadonlyArray<NativeDomain>>;
+  /** By the ids of the nodes; empty where the running Xen can't tell. It walks all the domain's memory. */
+  residentBytes(id: number): Promise<ReadonlyArray<number>>;
   pin(domain: number, vcpu: number, cpus: ReadonlyArray<number>): Promise<void>;
   setLimit(domain: number, bytes: number): Promise<void>;
   /** Keeps so much for the domain beside what it holds, instead of what was kept. */
