@@ -203,6 +203,7 @@ static enum vf_code vf_isolate(void)
 		code = vf_drain_begin(node, true);
 		if (code)
 			return code;
+		vf_time_note(VF_TIME_ISOLATED);
 		bitmap_or(cpus, cpus, node->cpus, VIRTFLEX_MAX_CPUS);
 	}
 
@@ -257,6 +258,7 @@ static enum vf_code vf_resize(void)
 	struct vf_node *node;
 
 	vf_request_progress("resizing");
+	vf_time_note(VF_TIME_RESIZING);
 
 	for_each_vf_node(node) {
 		if (!vf_wish_of(node) || vf_leaves(node))

@@ -254,6 +254,8 @@ enum vf_time {
 	VF_TIME_TAKEN_UP,
 	VF_TIME_PUBLISHED,	/* the generation was raised */
 	VF_TIME_ADAPTED,	/* the last runtime acknowledged it */
+	VF_TIME_RESIZING,	/* memory begins to come or go */
+	VF_TIME_ISOLATED,	/* nothing new lands on nodes that leave */
 	VF_TIME_VCPUS_OFF,
 	VF_TIME_PAGES_LEFT,	/* the last node that leaves was drained */
 	VF_TIME_MEMORY_OUT,	/* Xen has all that it was to have */

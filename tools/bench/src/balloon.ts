@@ -1,7 +1,7 @@
 /**
  * virtflex.ko against Linux' own balloon over the same GiB (`--mib N`: over so many MiB, as emulation makes the stock one wait for
  * most of an hour), and the drain of a node against move_pages(2): in one guest of one lab,
- * on Debian's stock kernel and a Xen with `xen/patches`. A request's time is the module's own.
+ * on Debian's stock kernel and a Xen with `xen/patches`. A request's times are the module's own.
  */
 import { readFileSync } from "node:fs";
 import { Lab, Shape } from "@virtflex/lab";
@@ -83,7 +83,10 @@ const makeGuest = Effect.fn("makeGuest")(function* (lab: Lab.Lab) {
   );
 
   let last = 0;
-  /** Milliseconds that a request took, and that its node was drained once nothing was free on it. */
+  /**
+   * Milliseconds that a request took, that its node was drained once nothing was free on it, and that memory alone took,
+   * out (what is free taken, the rest drained, all given to Xen) or in; NaN for what was not done.
+   */
   const ask = Effect.fnUntraced(function* (nodes: ReadonlyArray<Node>) {
     last += 1;
     const id = String(last);
@@ -104,7 +107,13 @@ const makeGuest = Effect.fn("makeGuest")(function* (lab: Lab.Lab) {
     if (!/^state done$/m.test(text)) return yield* Effect.die(new Error(text));
     const at = (turn: string) =>
       Number(new RegExp(`^time ${turn} (\\d+)`, "m").exec(text)?.[1]) / 1e6;
-    return { allMs: at("ended") - at("taken-up"), drainMs: at("pages-left") - at("vcpus-off") };
+    const drainMs = at("pages-left") - at("vcpus-off");
+    return {
+      allMs: at("ended") - at("taken-up"),
+      drainMs,
+      outMs: at("isolated") - at("resizing") + drainMs + at("memory-out") - at("pages-left"),
+      inMs: at("memory-in") - at("resizing"),
+    };
   });
 
   const nanoseconds = (args: string) =>
@@ -115,22 +124,32 @@ const makeGuest = Effect.fn("makeGuest")(function* (lab: Lab.Lab) {
 });
 
 type Guest = Effect.Success<ReturnType<typeof makeGuest>>;
+type Times = Effect.Success<ReturnType<Guest["ask"]>>;
 
 const ours = Effect.fn("ours")(function* ({ guest, ask }: Guest) {
   const calls = Effect.map(guest.check("cat /proc/virtflex/status"), (text) =>
     [...(/^hypercalls out (\d+) in (\d+)$/m.exec(text)?.slice(1) ?? [])].map(Number),
   );
-  const out: Array<number> = [];
-  const back: Array<number> = [];
+  const out: Array<Times> = [];
+  const back: Array<Times> = [];
   const before = yield* calls;
   for (let round = 0; round < rounds; round++) {
-    out.push((yield* ask(without(1, outMib))).allMs);
-    back.push((yield* ask(full)).allMs);
+    out.push(yield* ask(without(1, outMib)));
+    back.push(yield* ask(full));
   }
   const [callsOut = 0, callsIn = 0] = (yield* calls).map(
     (count, index) => perGib(count - (before[index] ?? 0)) / rounds,
   );
-  return { outMs: median(out), inMs: median(back), callsOut, callsIn };
+  const of = (times: ReadonlyArray<Times>, name: keyof Times) =>
+    median(times.map((each) => each[name]));
+  return {
+    outMs: of(out, "outMs"),
+    inMs: of(back, "inMs"),
+    allOutMs: of(out, "allMs"),
+    allInMs: of(back, "allMs"),
+    callsOut,
+    callsIn,
+  };
 });
 
 /** Linux makes each of its hypercalls in one of two functions; a probe counts them. */
@@ -190,6 +209,18 @@ const bench = Effect.gen(function* () {
       {
         ...{ name: "balloon in", value: our.inMs, unit: "ms" },
         ...{ baseline: { name, value: their.inMs }, aim: "at most 0.05 ×" },
+      },
+      {
+        ...{
+          name: "a shrink by it, with its vCPU and the answer",
+          value: our.allOutMs,
+          unit: "ms",
+        },
+        baseline: { name, value: their.outMs },
+      },
+      {
+        ...{ name: "an expansion, with its vCPU and the answer", value: our.allInMs, unit: "ms" },
+        baseline: { name, value: their.inMs },
       },
       {
         ...{ name: "hypercalls out", value: our.callsOut, unit: "a GiB" },
