@@ -103,8 +103,8 @@ describe("moving the memory of a guest that writes it", () => {
       // Nothing of this is for a guest.
       const misuse = yield* install(guest, "guest-misuse");
       const other = (yield* lab.dom0.check(`xl domid ${defaultGuest}`)).trim();
-      const refused = yield* guest.check(`${misuse} 0 ${domid} ${other}`);
-      expect(refused).toBe("12 passed, 0 failed, 0 skipped\n");
+      const refused = yield* guest.run(`${misuse} 0 ${domid} ${other}`);
+      expect(refused.stdout.toString()).toBe("12 passed, 0 failed, 0 skipped\n");
 
       // What xl refuses to save it leaves as it is, moved or not.
       const save = yield* lab.dom0.run("xl save rehomed /tmp/saved", { timeout: "2 minutes" });
