@@ -17,7 +17,7 @@ struct worker {
 	bool was_passed_over;
 };
 
-static _Thread_local struct worker self __attribute__((tls_model("local-dynamic")));
+static _Thread_local struct worker self __attribute__((tls_model("initial-exec")));
 static struct worker *workers;
 
 void threads_add(void)
