@@ -5,8 +5,8 @@
 # and on the patched one.
 #
 # Usage: testsuite.sh [PART [GLOB]]
-#   PART   c (default), c++ or fortran
-#   GLOB   of file names, as in 'affinity-*' (default: all)
+#   PART   c (default), c++, fortran, or all: one after the other
+#   GLOB   of file names, as in 'affinity-*' (default: all of that part)
 #
 # Prints the tests that pass on the unpatched library and not on the patched one,
 # and a summary, on stdout; progress on stderr.
@@ -16,7 +16,7 @@ export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
 tarball=/usr/src/gcc-12/gcc-12.2.0-dfsg.tar.xz
-usage() { echo "usage: testsuite.sh [c|c++|fortran [GLOB]]" >&2; exit 2; }
+usage() { echo "usage: testsuite.sh [all | c|c++|fortran [GLOB]]" >&2; exit 2; }
 [ $# -le 2 ] || usage
 part=${1:-c}
 glob=${2:-*}
@@ -24,6 +24,14 @@ case $part in
 c) folders='libgomp.c libgomp.c-c++-common' ;;
 c++) folders='libgomp.c++ libgomp.c-c++-common' ;;
 fortran) folders=libgomp.fortran ;;
+all)
+	[ $# = 1 ] || usage
+	worse=0
+	for part in c c++ fortran; do
+		"$0" "$part" || worse=1
+	done
+	exit $worse
+	;;
 *) usage ;;
 esac
 
