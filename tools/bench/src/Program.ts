@@ -101,8 +101,8 @@ export const compileApp = (
     ),
   );
 
-/** Runs a program to its end; answers what it said on stdout. @since 0.1.0 */
-export const output = (
+/** Runs a program to its end; answers what it said on stdout. */
+const output = (
   program: string,
   args: ReadonlyArray<string>,
   environment: Environment = {},
@@ -151,9 +151,13 @@ export const pageOf = (nodes: number, leaving = false): TopologyPage => {
   };
 };
 
-/** Publishes a page of so many nodes at `path`. @since 0.1.0 */
-export const publishPage = Effect.fn("publishPage")(function* (path: string, nodes: number) {
+/** Publishes the page of `pageOf` at `path`. @since 0.1.0 */
+export const publishPage = Effect.fn("publishPage")(function* (
+  path: string,
+  nodes: number,
+  leaving?: boolean,
+) {
   const publisher = yield* PagePublisher;
-  yield* publisher.publish(pageOf(nodes));
+  yield* publisher.publish(pageOf(nodes, leaving));
   return path;
 });

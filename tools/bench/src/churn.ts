@@ -2,74 +2,120 @@
  * What it costs a program that the topology changes every 100 ms, beyond the CPUs
  * that are taken away: of two nodes one leaves and comes back, and the baseline is
  * what the program does while nothing changes, with both nodes and with one, each
- * for its share of the time. The three run in turn; of all turns the median counts.
+ * for its share of the time. The page changes all the time, but for the baseline
+ * the program follows another. The three take turns in every order; the median
+ * of the turns counts.
  */
+import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import * as NodeServices from "@effect/platform-node/NodeServices";
 import { PagePublisher } from "@virtflex/guest-notify";
-import { Clock, Effect, Fiber } from "effect";
-import { compileApp, output, pageOf, type Runtime, runtimes, scratch } from "./Program.ts";
+import { Effect } from "effect";
+import { compileApp, pageOf, publishPage, type Runtime, runtimes, scratch } from "./Program.ts";
 import { type Figure, report } from "./Report.ts";
 
-const turns = 7;
+const turns = 18;
+const seconds = 1;
 const interval = "100 millis";
 const apps = [
   { name: "CG, class S", sources: ["cg", "cg_matrix", "nas_random"], args: ["--class", "S"] },
   { name: "triad", sources: ["triad"], args: ["--elements", "200000"] },
 ];
 
-/** Repetitions a second, of those that the program made; each must be right. */
-const rate = (text: string): number => {
+type Topology = "both" | "one" | "changing";
+const orders: ReadonlyArray<ReadonlyArray<Topology>> = [
+  ["both", "one", "changing"],
+  ["changing", "one", "both"],
+  ["one", "changing", "both"],
+  ["both", "changing", "one"],
+  ["changing", "both", "one"],
+  ["one", "both", "changing"],
+];
+
+interface Change {
+  readonly at: number;
+  readonly leaving: boolean;
+}
+interface Run {
+  /** Repetitions a second. */
+  readonly rate: number;
+  /** Milliseconds on the clock of `performance`: end of the first and of the last repetition. */
+  readonly from: number;
+  readonly until: number;
+}
+
+/** The page at `path` changes from now on; answers the changes that there have been. */
+const change = Effect.fnUntraced(function* (path: string) {
+  const made: Array<Change> = [];
+  const toggle = Effect.gen(function* () {
+    const { publish } = yield* PagePublisher;
+    for (let leaving = false; ; leaving = !leaving) {
+      yield* publish(pageOf(2, leaving));
+      made.push({ at: performance.now(), leaving });
+      yield* Effect.sleep(interval);
+    }
+  });
+  yield* Effect.forkScoped(toggle.pipe(Effect.provide(PagePublisher.layer(path))));
+  return made;
+});
+
+/** Of the time of a run, the part with both nodes. */
+const shareOfBoth = (changes: ReadonlyArray<Change>, { from, until }: Run): number => {
+  const times = changes.map(({ at, leaving }, i) => {
+    const end = Math.min(changes[i + 1]?.at ?? until, until);
+    return leaving ? 0 : Math.max(0, end - Math.max(at, from));
+  });
+  return times.reduce((sum, time) => sum + time, 0) / (until - from);
+};
+
+/** Each repetition must be right; the first, which begins at no known time, doesn't count. */
+const rateOf = (text: string): number => {
   const lines = text.split("\n");
   if (!lines.every((line) => line.includes(" verified=yes "))) {
     throw new Error(`a result is wrong:\n${text}`);
   }
-  const seconds = lines.map((line) => Number(/ seconds=([\d.]+)/.exec(line)?.[1]));
-  return lines.length / seconds.reduce((sum, each) => sum + each, 0);
+  const times = lines.slice(1).map((line) => Number(/ seconds=([\d.]+)/.exec(line)?.[1]));
+  return times.length / times.reduce((sum, each) => sum + each, 0);
 };
 
-/** Changes until it is interrupted; `share` is the part of the time with both nodes. */
-const changes = Effect.fnUntraced(function* (shares: { both: number; one: number }) {
-  const { publish } = yield* PagePublisher;
-  for (let leaving = false; ; leaving = !leaving) {
-    yield* publish(pageOf(2, leaving));
-    const begun = yield* Clock.monotonicTimeNanos;
-    yield* Effect.onExit(Effect.sleep(interval), () =>
-      Effect.map(Clock.monotonicTimeNanos, (now) => {
-        shares[leaving ? "one" : "both"] += Number(now - begun);
-      }),
-    );
-  }
-});
-
-const turn = Effect.fnUntraced(function* (run: (seconds: number) => Effect.Effect<number>) {
-  const { publish } = yield* PagePublisher;
-  yield* publish(pageOf(2));
-  const both = yield* run(1);
-  yield* publish(pageOf(2, true));
-  const one = yield* run(1);
-  const shares = { both: 0, one: 0 };
-  const changing = yield* Effect.forkChild(changes(shares));
-  const measured = yield* run(2);
-  yield* Fiber.interrupt(changing);
-  const expected = (both * shares.both + one * shares.one) / (shares.both + shares.one);
-  return { measured, expected };
-});
+const run = (program: string, args: ReadonlyArray<string>, environment: NodeJS.ProcessEnv) =>
+  Effect.promise(async (): Promise<Run> => {
+    const env = { ...process.env, ...environment };
+    const running = promisify(execFile)(program, [...args, "--seconds", String(seconds)], { env });
+    let from = Number.NaN;
+    running.child.stdout?.once("data", () => (from = performance.now()));
+    const { stdout } = await running;
+    return { rate: rateOf(stdout.trim()), from, until: performance.now() };
+  });
 
 const figureOf = Effect.fnUntraced(function* (
   runtime: Runtime,
   app: (typeof apps)[number],
   directory: string,
-  path: string,
+  changes: ReadonlyArray<Change>,
 ) {
   const program = yield* compileApp(directory, app.sources, runtime.compiler);
-  const environment = { ...runtime.following, VIRTFLEX_TOPOLOGY: path };
-  const run = (seconds: number) =>
-    Effect.map(output(program, [...app.args, "--seconds", String(seconds)], environment), rate);
-  const found = yield* Effect.replicateEffect(turn(run), turns).pipe(
-    Effect.map((all) => all.sort((a, b) => a.measured / a.expected - b.measured / b.expected)),
-  );
-  const median = found[Math.floor(turns / 2)] ?? { measured: Number.NaN, expected: Number.NaN };
+  const on = (topology: Topology) =>
+    run(program, app.args, {
+      ...runtime.following,
+      VIRTFLEX_TOPOLOGY: join(directory, topology),
+    });
+  const found: Array<{ measured: number; expected: number }> = [];
+  for (let turn = 0; turn < turns; turn++) {
+    const runs = new Map<Topology, Run>();
+    for (const topology of orders[turn % orders.length] ?? []) {
+      runs.set(topology, yield* on(topology));
+    }
+    const [both, one, changing] = [runs.get("both"), runs.get("one"), runs.get("changing")];
+    if (both !== undefined && one !== undefined && changing !== undefined) {
+      const share = shareOfBoth(changes, changing);
+      const expected = both.rate * share + one.rate * (1 - share);
+      found.push({ measured: changing.rate, expected });
+    }
+  }
+  found.sort((a, b) => a.measured / a.expected - b.measured / b.expected);
+  const median = found[Math.floor(found.length / 2)] ?? { measured: 0, expected: 0 };
   const figure: Figure = {
     name: `${app.name}, ${runtime.baseline} made to follow`,
     value: median.measured,
@@ -80,13 +126,22 @@ const figureOf = Effect.fnUntraced(function* (
   return figure;
 });
 
+const still = (directory: string, topology: Topology, leaving: boolean) => {
+  const path = join(directory, topology);
+  return publishPage(path, 2, leaving).pipe(Effect.provide(PagePublisher.layer(path)));
+};
+
 const bench = Effect.gen(function* () {
   const directory = yield* scratch;
-  const path = join(directory, "page");
-  const all = (yield* runtimes).flatMap((runtime) => apps.map((app) => ({ runtime, app })));
-  const figures = yield* Effect.forEach(all, ({ runtime, app }) =>
-    figureOf(runtime, app, directory, path),
-  ).pipe(Effect.provide(PagePublisher.layer(path)));
+  yield* still(directory, "both", false);
+  yield* still(directory, "one", true);
+  const changes = yield* change(join(directory, "changing"));
+  const figures: Array<Figure> = [];
+  for (const runtime of yield* runtimes) {
+    for (const app of apps) {
+      figures.push(yield* figureOf(runtime, app, directory, changes));
+    }
+  }
   yield* report("A change every 100 ms, beyond the CPUs taken away", figures);
 });
 

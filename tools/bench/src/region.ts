@@ -1,11 +1,13 @@
 /**
  * What following adds to OpenMP constructs while nothing changes, for both
  * runtimes and 1 to N threads: the baseline is the runtime as Debian has it, run
- * in turn with ours. Where on the heap a team is, makes some constructs of either a third
+ * in turn with ours. For libgomp there is a second one, Debian's source built as ours
+ * is, as where a compiler puts code makes constructs differ, too; for libomp, a tool
+ * that asks for no event: no tool can cost less. Where on the heap a team is, makes some constructs of either a third
  * slower or not, as CPUs fetch cache lines in pairs: each turn has it elsewhere.
- * Of all runs the faster half is averaged, as other load can only add. For libomp
- * there is also a tool that asks for no event: no tool can cost less.
+ * Of all runs the faster half is averaged, as other load can only add.
  */
+import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import * as NodeServices from "@effect/platform-node/NodeServices";
@@ -35,14 +37,29 @@ interface Variant {
   readonly environment: Environment;
 }
 
-const variantsOf = (runtime: Runtime, page: string, idleTool: string): ReadonlyArray<Variant> => [
-  { name: "stock", environment: runtime.stock },
+/** What a runtime is compared with: as Debian has it, and another that tells what is whose. */
+const baselinesOf = (
+  runtime: Runtime,
+  builtAlike: string,
+  idleTool: string,
+): readonly [Variant, Variant] => [
+  { name: runtime.baseline, environment: runtime.stock },
+  "OMP_TOOL_LIBRARIES" in runtime.following
+    ? { name: "an idle tool", environment: { OMP_TOOL_LIBRARIES: idleTool } }
+    : { name: "unpatched, built alike", environment: { LD_LIBRARY_PATH: builtAlike } },
+];
+
+const oursOf = (runtime: Runtime, page: string): ReadonlyArray<Variant> => [
   { name: "without a page", environment: runtime.following },
   { name: "with a page", environment: { ...runtime.following, VIRTFLEX_TOPOLOGY: page } },
-  ...("OMP_TOOL_LIBRARIES" in runtime.following
-    ? [{ name: "with an idle tool", environment: { OMP_TOOL_LIBRARIES: idleTool } }]
-    : []),
 ];
+
+/** Debian's libgomp without our patches, built as ours is. */
+const buildAlike = Effect.sync(() => {
+  const script = join(import.meta.dirname, "../../../gcc-libgomp/build.sh");
+  const lines = execFileSync(script, ["--stock"], { encoding: "utf8" }).trim().split("\n");
+  return lines.at(-1) ?? "";
+});
 
 const fasterHalf = (values: ReadonlyArray<number> = []): number => {
   const half = [...values].sort((a, b) => a - b).slice(0, Math.ceil(values.length / 2));
@@ -52,9 +69,11 @@ const fasterHalf = (values: ReadonlyArray<number> = []): number => {
 const ofThreads = Effect.fnUntraced(function* (
   runtime: Runtime,
   program: string,
-  variants: ReadonlyArray<Variant>,
+  [debian, second]: readonly [Variant, Variant],
+  ours: ReadonlyArray<Variant>,
   threads: number,
 ) {
+  const variants = [debian, second, ...ours];
   const samples = new Map<string, Array<number>>();
   for (let turn = 0; turn < turns; turn++) {
     // None is always the first.
@@ -72,15 +91,17 @@ const ofThreads = Effect.fnUntraced(function* (
   }
   const of = (construct: string, variant: string) =>
     fasterHalf(samples.get(`${construct}, ${variant}`));
-  return constructs.flatMap((construct) =>
-    variants.slice(1).map(({ name }): Figure => ({
-      name: `${construct}, ${threads} thread${threads > 1 ? "s" : ""}, ${name}`,
-      value: of(construct, name),
-      unit: "ns",
-      baseline: { name: runtime.baseline, value: of(construct, "stock") },
-      aim: aim(runtime),
-    })),
-  );
+  const figure = (construct: string, variant: string, baseline: string): Figure => ({
+    name: `${construct}, ${threads} thread${threads > 1 ? "s" : ""}, ${variant}`,
+    value: of(construct, variant),
+    unit: "ns",
+    baseline: { name: baseline, value: of(construct, baseline) },
+  });
+  return constructs.flatMap((construct) => [
+    ...ours.map(({ name }) => ({ ...figure(construct, name, debian.name), aim: aim(runtime) })),
+    figure(construct, "with a page", second.name),
+    figure(construct, second.name, debian.name),
+  ]);
 });
 
 const bench = Effect.gen(function* () {
@@ -88,12 +109,14 @@ const bench = Effect.gen(function* () {
   const page = join(directory, "page");
   yield* publishPage(page, 1).pipe(Effect.provide(PagePublisher.layer(page)));
   const idleTool = yield* compile(directory, "idle_tool", ["clang-14", "-shared", "-fPIC"]);
+  const builtAlike = yield* buildAlike;
   const figures: Array<Figure> = [];
   for (const runtime of yield* runtimes) {
     const program = yield* compile(directory, "region", runtime.compiler);
-    const variants = variantsOf(runtime, page, idleTool);
+    const baselines = baselinesOf(runtime, builtAlike, idleTool);
+    const ours = oursOf(runtime, page);
     for (let threads = 1; threads <= availableParallelism(); threads++) {
-      figures.push(...(yield* ofThreads(runtime, program, variants, threads)));
+      figures.push(...(yield* ofThreads(runtime, program, baselines, ours, threads)));
     }
   }
   yield* report("OpenMP constructs while the topology stays", figures);
