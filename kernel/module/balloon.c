@@ -11,7 +11,8 @@
  * Beside the stock balloon driver: it has pages of its own, which this one
  * never sees. Both keep balloon_stats.current_pages, the domain's size, and
  * each page's managed count, so every total stays true. The target
- * (memory/target, `xl mem-set`) is the stock driver's alone.
+ * (memory/target, `xl mem-set`) is the stock driver's alone; the host changes
+ * it when a request is done, so that driver has nothing to do.
  */
 #include "virtflex.h"
 

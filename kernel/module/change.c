@@ -424,7 +424,7 @@ bool vf_change_give_back(void)
 	vf_request_undoing(false);
 
 	if (pages)
-		pr_warn("Xen has no memory for %lu KiB; the stock balloon driver goes on asking\n",
+		pr_warn("Xen has no memory for %lu KiB; it is left to the stock balloon driver\n",
 			pages * VF_KIB_PER_PAGE);
 	return any;
 }

@@ -20,7 +20,7 @@ import {
   GuestSilent,
   TargetMissed,
 } from "./ChangeError.ts";
-import { isAware, listOptional, parseOptional, readKey } from "./StoreKeys.ts";
+import { isAware, listOptional, parseOptional, readKey, readOptional } from "./StoreKeys.ts";
 
 const { at, path } = NumaKeys;
 
@@ -117,6 +117,20 @@ const writeVnodes = Effect.fnUntraced(function* (step: RequestStep) {
     write(path.desired(vnode), desired.to),
   ]);
   yield* Effect.all(writes, { ...atOnce, discard: true });
+});
+
+/**
+ * Lets `memory/target` say what the domain has now: the toolstack's word, which the guest's own balloon
+ * driver follows by itself. Not earlier, lest that driver takes the memory of a leaving vnode from all of
+ * them, or lets go what an arriving one has got.
+ */
+const writeTarget = Effect.fnUntraced(function* ({ domain, targetBytes }: RequestStep) {
+  if (targetBytes === undefined) return;
+  const store = yield* XenStore;
+  const key = at(domain, path.memoryTarget);
+  // Neither for a domain that is gone, nor for one of a toolstack that has no such key.
+  if ((yield* readOptional(store, key)) === undefined) return;
+  yield* store.write(key, NumaKeys.printKib(targetBytes.to));
 });
 
 const clampDeadline = (ms: number) => Math.min(Math.max(1, Math.ceil(ms)), NumaKeys.maxDeadlineMs);
@@ -224,7 +238,8 @@ export const ask = Effect.fn("Request.ask")(function* (
     case "cancelled":
       return yield* new GuestCancelled({ domain, request });
     default:
-      return yield* verify(step, last);
+      yield* verify(step, last);
+      return yield* writeTarget(step);
   }
 }, namingTheGone);
 

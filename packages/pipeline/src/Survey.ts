@@ -71,7 +71,8 @@ const capped = (vnodes: ReadonlyArray<Vnode>, { residentBytes }: DomainInfo) => 
 };
 
 const surveyGuest = Effect.fnUntraced(function* (info: DomainInfo) {
-  const { domain, name, state, vcpus, distances, limitBytes, memoryBytes, residentBytes } = info;
+  const { domain, name, state, vcpus, distances, limitBytes, targetBytes } = info;
+  const { memoryBytes, residentBytes } = info;
   const parts = yield* Effect.forEach(info.vnuma, (vnode) => surveyVnode(info, vnode));
   const report: GuestReport = {
     aware: yield* isAware(domain),
@@ -87,7 +88,7 @@ const surveyGuest = Effect.fnUntraced(function* (info: DomainInfo) {
     parts.map(({ vnode }) => vnode),
     info,
   );
-  const guest: Guest = { domain, name, vnodes, vcpus, distances, limitBytes };
+  const guest: Guest = { domain, name, vnodes, vcpus, distances, limitBytes, targetBytes };
   return { guest, state, memoryBytes, residentBytes, report };
 });
 

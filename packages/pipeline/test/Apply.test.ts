@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { NumaKeys, PnodeId } from "@virtflex/topo-model";
+import { inverse, NumaKeys, PnodeId } from "@virtflex/topo-model";
 import { Hypervisor, XenStore } from "@virtflex/xen-control";
 import { EmbeddedHost } from "@virtflex/xen-control/embedded";
 import { Effect, Exit, Fiber, Layer, type Scope, Stream } from "effect";
@@ -54,6 +54,7 @@ test("a plan is applied, told step by step, and leaves no journal", () =>
       const { host, info } = yield* everything;
       expect(info.memoryBytes).toBe(3 * gib + lowBytes);
       expect(info.limitBytes).toBe(3 * gib + lowBytes);
+      expect(info.targetBytes).toBe(3 * gib + lowBytes);
       expect(info.vcpus.map(({ online }) => online)).toEqual([true, true, true, false]);
       expect(host.pnodes[3]?.freeBytes).toBe(2 * gib - lowBytes);
       expect(yield* openChanges).toEqual([]);
@@ -102,6 +103,40 @@ test("request ids rise, and the request is written with what it asks for", () =>
       expect(yield* read(NumaKeys.path.request)).toMatch(/^42 shrink (1\d\d\d|2000)$/);
       expect(yield* read(NumaKeys.path.target(3))).toBe(String(lowBytes / 1024));
       expect(yield* read(NumaKeys.path.desired(3))).toBe("offline");
+    }),
+  ));
+
+test("what the domain should hold in all follows when the guest is done, forth and back", () =>
+  run(
+    Effect.gen(function* () {
+      const seen: Array<string> = [];
+      yield* runGuest((scripted) =>
+        scripted.store.read(NumaKeys.path.memoryTarget).pipe(
+          Effect.orDie,
+          Effect.tap((target) => Effect.sync(() => seen.push(target))),
+          Effect.andThen(obedient(scripted)),
+        ),
+      );
+      const target = Effect.map(everything, ({ info }) => info.targetBytes);
+      yield* apply(shrinkPlan, silently);
+      const [full, shrunk] = [4 * gib, 3 * gib + lowBytes];
+      expect(yield* target).toBe(shrunk);
+      const steps = shrinkPlan.steps.toReversed().map(inverse);
+      yield* apply({ ...shrinkPlan, steps }, silently);
+      expect(yield* target).toBe(full);
+      expect(seen).toEqual([full, shrunk].map(NumaKeys.printKib));
+    }),
+  ));
+
+test("a domain of a toolstack that doesn't say what it should hold in all", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      const store = yield* XenStore;
+      const key = NumaKeys.at(domain, NumaKeys.path.memoryTarget);
+      yield* store.remove(key);
+      yield* apply(shrinkPlan, silently);
+      expect(yield* Effect.flip(store.read(key))).toMatchObject({ errno: "ENOENT" });
     }),
   ));
 

@@ -103,6 +103,27 @@ test.each([0, 1, 2, 3])("a controller died, %i of the keys of its request writte
   ),
 );
 
+test("a controller died when the guest was done, before it said what the domain should hold", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      const before = yield* everything;
+      const store = yield* XenStore;
+      const dying = XenStore.of({
+        ...store,
+        write: (path, value) =>
+          path === NumaKeys.at(domain, NumaKeys.path.memoryTarget)
+            ? Effect.die("killed")
+            : store.write(path, value),
+      });
+      yield* killed(1, true).pipe(Effect.provideService(XenStore, dying), Effect.exit);
+      const { info } = yield* everything;
+      expect([info.memoryBytes, info.targetBytes]).toEqual([3 * gib + lowBytes, 4 * gib]);
+      yield* recover({ limits, onProgress: silent }).pipe(successor("gone"));
+      expect(yield* everything).toEqual(before);
+    }),
+  ));
+
 test("nothing is changed over what was left behind; prepare undoes it, then all is well", () =>
   run(
     Effect.gen(function* () {

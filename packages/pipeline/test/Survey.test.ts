@@ -25,7 +25,9 @@ test("a host and its guest, as they were built", () =>
   run(
     Effect.gen(function* () {
       const { topology, guests } = yield* survey;
-      expect(topology.guests).toEqual(config.guests);
+      expect(topology.guests).toEqual(
+        config.guests.map((guest) => ({ ...guest, targetBytes: 4 * gib })),
+      );
       expect(topology.host.pnodes.map(({ freeBytes }) => freeBytes)).toEqual(Array(4).fill(gib));
       expect(Result.isSuccess(validate(topology))).toBe(true);
       expect(guests[0]?.report).toMatchObject({ aware: false, status: undefined });

@@ -60,6 +60,7 @@ const leave = (vnode: number): Step => ({
       desired: { from: "online", to: "offline" },
     },
   ],
+  targetBytes: { from: 4 * gib, to: 3 * gib + lowBytes },
 });
 
 /** Takes vnode 3 out of use, as the planner would plan it. */

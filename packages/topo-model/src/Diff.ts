@@ -29,7 +29,7 @@ export type Difference =
   | {
       readonly _tag: "guestChanged";
       readonly domain: DomainId;
-      readonly changes: Changes<Pick<Guest, "name" | "distances" | "limitBytes">>;
+      readonly changes: Changes<Pick<Guest, "name" | "distances" | "limitBytes" | "targetBytes">>;
     }
   | { readonly _tag: "vnodeAdded"; readonly domain: DomainId; readonly vnode: Vnode }
   | { readonly _tag: "vnodeRemoved"; readonly domain: DomainId; readonly vnode: Vnode }
@@ -109,7 +109,7 @@ const vnodeFields = [
 const diffGuest = (before: Guest, after: Guest): ReadonlyArray<Difference> => {
   const { domain } = before;
   const differences: Array<Difference> = [];
-  const own = changesOf(before, after, ["name", "distances", "limitBytes"]);
+  const own = changesOf(before, after, ["name", "distances", "limitBytes", "targetBytes"]);
   if (own) differences.push({ _tag: "guestChanged", domain, changes: own });
   for (const [old, now] of paired(before.vnodes, after.vnodes, ({ id }) => id)) {
     if (old === undefined) {

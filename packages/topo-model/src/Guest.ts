@@ -47,5 +47,7 @@ export const Guest = Schema.Struct({
   distances: Distances,
   /** The most memory that the domain may hold (maxmem). */
   limitBytes: Bytes,
+  /** What the domain should hold in all (`memory/target`); absent where nobody says. */
+  targetBytes: Schema.optionalKey(Bytes),
 });
 export type Guest = typeof Guest.Type;

@@ -138,6 +138,10 @@ const requested = (start: ModelState, step: Extract<Step, { _tag: "request" }>):
       const change = { targetBytes, actualBytes: targetBytes, desired: part.desired.to };
       state = withGuest(state, domain, (old) => withVnode(old, vnode.id, change));
     }
+    const { targetBytes } = step;
+    if (targetBytes) {
+      state = withGuest(state, domain, (old) => ({ ...old, targetBytes: targetBytes.to }));
+    }
     const after = yield* guestOf(state, domain);
     const holds = after.vnodes.reduce((sum, vnode) => sum + vnode.actualBytes, 0);
     if (holds > after.limitBytes) {

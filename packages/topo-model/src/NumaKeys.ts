@@ -82,6 +82,8 @@ export const path = {
   cpus: "cpu",
   /** Host: Xen's own key, as `libxl_set_vcpuonline` writes it. */
   availability: (vcpu: number) => `cpu/${vcpu}/availability`,
+  /** Host: Xen's own key, what the domain should hold in all, as `libxl_set_memory_target` writes it. */
+  memoryTarget: "memory/target",
 } as const;
 
 /** The directory of a domain: `/local/domain/<domid>`. @since 0.1.0 */

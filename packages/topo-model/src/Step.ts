@@ -64,6 +64,8 @@ export const RequestStep = Schema.TaggedStruct("request", {
       desired: change(Desired),
     }),
   ),
+  /** What the domain should hold in all (`memory/target`), set when the guest is done; absent where it stays. */
+  targetBytes: Schema.optionalKey(change(Bytes)),
 });
 export type RequestStep = typeof RequestStep.Type;
 
@@ -116,7 +118,13 @@ export const inverse = (step: Step): Step => {
         targetBytes: exchanged(targetBytes),
         desired: exchanged(desired),
       }));
-      return { ...step, op: exchanged(step.op), vnodes };
+      const { targetBytes } = step;
+      return {
+        ...step,
+        op: exchanged(step.op),
+        vnodes,
+        ...(targetBytes && { targetBytes: exchanged(targetBytes) }),
+      };
     }
   }
 };

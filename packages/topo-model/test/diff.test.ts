@@ -27,7 +27,10 @@ test("what a shrink changes", () => {
     {
       _tag: "guestChanged",
       domain: 1,
-      changes: { limitBytes: { from: 8 * GiB, to: 4 * GiB + low } },
+      changes: {
+        limitBytes: { from: 8 * GiB, to: 4 * GiB + low },
+        targetBytes: { from: 8 * GiB, to: 4 * GiB + low },
+      },
     },
     {
       _tag: "vnodeChanged",

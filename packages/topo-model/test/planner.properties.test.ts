@@ -97,6 +97,12 @@ test("applying a plan reaches what was asked for, and touches nothing else", () 
       expect(after.limitBytes - growth(after.vnodes)).toBe(
         before.limitBytes - growth(before.vnodes),
       );
+      if (before.targetBytes === undefined) expect(after.targetBytes).toBeUndefined();
+      else {
+        expect((after.targetBytes ?? Number.NaN) - growth(after.vnodes)).toBe(
+          before.targetBytes - growth(before.vnodes),
+        );
+      }
       for (const [v, old] of before.vnodes.entries()) {
         const change = changes.find(
           (each) =>
@@ -189,6 +195,7 @@ test("each step names the value that it finds", () => {
           expect(of(step.vnode)?.actualBytes).toBe(step.bytes);
           break;
         case "request":
+          if (step.targetBytes) expect(guest?.targetBytes).toBe(step.targetBytes.from);
           for (const part of step.vnodes) {
             expect(of(part.vnode)?.targetBytes).toBe(part.targetBytes.from);
             expect(of(part.vnode)?.desired).toBe(part.desired.from);

@@ -4,7 +4,7 @@
  */
 import type { Guest } from "../Guest.ts";
 import type { PcpuId, PnodeId, VcpuId } from "../Ids.ts";
-import type { RequestOp, Step } from "../Step.ts";
+import type { RequestOp, RequestStep, Step } from "../Step.ts";
 import type { Ground } from "./Ground.ts";
 import type { Arrangement, TaskHop } from "./Placement.ts";
 import type { Task } from "./Tasks.ts";
@@ -16,7 +16,12 @@ const opposite = {
   resize: "resize",
 } as const;
 
-const request = (op: RequestOp, tasks: readonly [Task, ...ReadonlyArray<Task>]): Step => ({
+type Group = readonly [Task, ...ReadonlyArray<Task>];
+
+const growthOf = (tasks: ReadonlyArray<Task>): number =>
+  tasks.reduce((sum, { vnode, targetBytes }) => sum + targetBytes - vnode.targetBytes, 0);
+
+const request = (op: RequestOp, tasks: Group, totals: Totals): Step => ({
   _tag: "request",
   domain: tasks[0].guest.domain,
   op: { from: opposite[op], to: op },
@@ -29,6 +34,7 @@ const request = (op: RequestOp, tasks: readonly [Task, ...ReadonlyArray<Task>]):
       to: op === "expand" ? "online" : op === "shrink" ? "offline" : vnode.desired,
     },
   })),
+  ...totals.target(tasks),
 });
 
 const reserve = (guest: Guest, pnode: PnodeId, bytes: number): Step => ({
@@ -76,24 +82,31 @@ const pins = (ground: Ground, { guest, vnode, pnode }: Task): ReadonlyArray<Step
 };
 
 /**
- * The limit moves with the targets, so that what it holds above them (memory of the
- * domain that belongs to no vnode) stays as it was.
+ * What is said of a domain as a whole moves with its vnodes' targets, so that what it is above or
+ * below their sum stays as it was: memory that belongs to no vnode, or that the guest's own balloon has.
  */
-class Limits {
+class Totals {
   readonly #limits = new Map<Guest, { limit: number; targets: number }>();
+  readonly #targets = new Map<Guest, number>();
 
-  step(guest: Guest, tasks: ReadonlyArray<Task>): ReadonlyArray<Step> {
+  limit(guest: Guest, tasks: ReadonlyArray<Task>): ReadonlyArray<Step> {
     const { limit: from, targets } = this.#limits.get(guest) ?? {
       limit: guest.limitBytes,
       targets: guest.vnodes.reduce((sum, { targetBytes }) => sum + targetBytes, 0),
     };
-    const growth = tasks.reduce(
-      (sum, { vnode, targetBytes }) => sum + targetBytes - vnode.targetBytes,
-      0,
-    );
+    const growth = growthOf(tasks);
     const to = Math.max(from + growth, targets + growth);
     this.#limits.set(guest, { limit: to, targets: targets + growth });
     return from === to ? [] : [{ _tag: "limit", domain: guest.domain, limitBytes: { from, to } }];
+  }
+
+  target(tasks: Group): Pick<RequestStep, "targetBytes"> {
+    const [{ guest }] = tasks;
+    const from = this.#targets.get(guest) ?? guest.targetBytes;
+    if (from === undefined) return {};
+    const to = Math.max(0, from + growthOf(tasks));
+    this.#targets.set(guest, to);
+    return from === to ? {} : { targetBytes: { from, to } };
   }
 }
 
@@ -109,19 +122,23 @@ const byGuest = (tasks: ReadonlyArray<Task>, kind: Task["kind"]) => {
   return groups;
 };
 
-const giving = (tasks: ReadonlyArray<Task>, limits: Limits): ReadonlyArray<Step> => {
+const giving = (tasks: ReadonlyArray<Task>, totals: Totals): ReadonlyArray<Step> => {
   const steps: Array<Step> = [];
   for (const [guest, group] of byGuest(tasks, "shrink")) {
-    steps.push(request("shrink", group), ...vcpus(guest, group, false));
-    steps.push(...limits.step(guest, group));
+    steps.push(request("shrink", group, totals), ...vcpus(guest, group, false));
+    steps.push(...totals.limit(guest, group));
   }
   for (const [guest, group] of byGuest(tasks, "lower")) {
-    steps.push(request("resize", group), ...limits.step(guest, group));
+    steps.push(request("resize", group, totals), ...totals.limit(guest, group));
   }
   return steps;
 };
 
-const moving = (ground: Ground, { task, from, to, last }: TaskHop): ReadonlyArray<Step> => {
+const moving = (
+  ground: Ground,
+  { task, from, to, last }: TaskHop,
+  totals: Totals,
+): ReadonlyArray<Step> => {
   const { guest, vnode, kind } = task;
   const { domain } = guest;
   const arrives = kind === "rehome" && last;
@@ -136,7 +153,7 @@ const moving = (ground: Ground, { task, from, to, last }: TaskHop): ReadonlyArra
   return [
     reserve(guest, to, bytes),
     move,
-    ...(arrives ? [...pins(ground, task), request("rehome", [task])] : []),
+    ...(arrives ? [...pins(ground, task), request("rehome", [task], totals)] : []),
     reserve(guest, to, 0),
   ];
 };
@@ -145,7 +162,7 @@ const taking = (
   ground: Ground,
   tasks: ReadonlyArray<Task>,
   kind: "expand" | "raise",
-  limits: Limits,
+  totals: Totals,
 ): ReadonlyArray<Step> => {
   const steps: Array<Step> = [];
   for (const [guest, group] of byGuest(tasks, kind)) {
@@ -155,22 +172,22 @@ const taking = (
       needs.set(pnode, (needs.get(pnode) ?? 0) + bytes);
     }
     for (const [pnode, bytes] of needs) steps.push(reserve(guest, pnode, bytes));
-    steps.push(...limits.step(guest, group));
+    steps.push(...totals.limit(guest, group));
     if (kind === "expand") {
       steps.push(...group.flatMap((task) => pins(ground, task)), ...vcpus(guest, group, true));
     }
-    steps.push(request(kind === "expand" ? "expand" : "resize", group));
+    steps.push(request(kind === "expand" ? "expand" : "resize", group, totals));
     for (const pnode of needs.keys()) steps.push(reserve(guest, pnode, 0));
   }
   return steps;
 };
 
 export const emit = (ground: Ground, { tasks, hops }: Arrangement): ReadonlyArray<Step> => {
-  const limits = new Limits();
+  const totals = new Totals();
   return [
-    ...giving(tasks, limits),
-    ...hops.flatMap((hop) => moving(ground, hop)),
-    ...taking(ground, tasks, "raise", limits),
-    ...taking(ground, tasks, "expand", limits),
+    ...giving(tasks, totals),
+    ...hops.flatMap((hop) => moving(ground, hop, totals)),
+    ...taking(ground, tasks, "raise", totals),
+    ...taking(ground, tasks, "expand", totals),
   ];
 };

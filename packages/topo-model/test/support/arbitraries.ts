@@ -28,6 +28,7 @@ const guestOf = (
   id: number,
   seeds: ReadonlyArray<VnodeSeed>,
   slackUnits: number,
+  stockUnits: number | undefined,
   pcpusOf: (pnode: number) => ReadonlyArray<number>,
 ): Guest => {
   const ids = seeds.map((_, k) => [VcpuId.make(2 * k), VcpuId.make(2 * k + 1)]);
@@ -68,7 +69,12 @@ const guestOf = (
     return { ...each, targetBytes: bytes, actualBytes: bytes };
   });
   const held = vnodes.reduce((sum, each) => sum + each.actualBytes, 0);
-  return { ...draft, vnodes, limitBytes: held + slackUnits * MiB };
+  return {
+    ...draft,
+    vnodes,
+    limitBytes: held + slackUnits * MiB,
+    ...(stockUnits !== undefined && { targetBytes: Math.max(0, held - stockUnits * MiB) }),
+  };
 };
 
 export const topology: fc.Arbitrary<Topology> = fc.integer({ min: 1, max: 3 }).chain((pnodes) =>
@@ -77,12 +83,14 @@ export const topology: fc.Arbitrary<Topology> = fc.integer({ min: 1, max: 3 }).c
       free: fc.array(fc.integer({ min: 0, max: 8 }), { minLength: pnodes, maxLength: pnodes }),
       withoutPcpus: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined, freq: 3 }),
       slackUnits: fc.integer({ min: 0, max: 4 }),
+      // What the guest's own balloon has.
+      stockUnits: fc.option(fc.integer({ min: 0, max: 4 }), { nil: undefined, freq: 3 }),
       guests: fc.array(fc.array(vnodeSeed(pnodes), { minLength: 1, maxLength: 3 }), {
         minLength: 1,
         maxLength: 2,
       }),
     })
-    .map(({ free, withoutPcpus, slackUnits, guests }): Topology => {
+    .map(({ free, withoutPcpus, slackUnits, stockUnits, guests }): Topology => {
       const bytes = free.map((n) => (n * unit) / 2);
       const empty = host(pnodes, 2, bytes);
       const machine = {
@@ -92,7 +100,7 @@ export const topology: fc.Arbitrary<Topology> = fc.integer({ min: 1, max: 3 }).c
       const pcpusOf = (id: number) => machine.pnodes.find((p) => p.id === id)?.pcpus ?? [];
       return {
         host: machine,
-        guests: guests.map((seeds, k) => guestOf(k + 1, seeds, slackUnits, pcpusOf)),
+        guests: guests.map((seeds, k) => guestOf(k + 1, seeds, slackUnits, stockUnits, pcpusOf)),
       };
     }),
 );

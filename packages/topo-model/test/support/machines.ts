@@ -63,5 +63,6 @@ export const guest = (id: number, on: Host, shapes: ReadonlyArray<VnodeShape>): 
     vcpus,
     distances: flat(vnodes.length),
     limitBytes,
+    targetBytes: limitBytes,
   };
 };

@@ -30,11 +30,12 @@ export const writeTree = (store: Store, guest: Guest): void => {
     put(key, "");
     dom0.setPermissions(NumaKeys.at(guest.domain, key), guestOwned(guest.domain));
   };
-  const targetBytes = guest.vnodes.reduce((sum, vnode) => sum + vnode.targetBytes, 0);
+  const targetBytes =
+    guest.targetBytes ?? guest.vnodes.reduce((sum, vnode) => sum + vnode.targetBytes, 0);
   const capacityBytes = guest.vnodes.reduce((sum, vnode) => sum + vnode.capacityBytes, 0);
   put("name", guest.name);
   put("domid", String(guest.domain));
-  put("memory/target", NumaKeys.printKib(targetBytes));
+  put(path.memoryTarget, NumaKeys.printKib(targetBytes));
   put("memory/static-max", NumaKeys.printKib(capacityBytes));
   for (const vcpu of guest.vcpus) {
     put(path.availability(vcpu.id), NumaKeys.printAvailability(vcpu.online));

@@ -444,7 +444,7 @@ export class Machine {
     }
     const dom0 = this.store.connect(0);
     const wanted = Result.flatMap(
-      dom0.read(NumaKeys.at(domain.id, "memory/target")),
+      dom0.read(NumaKeys.at(domain.id, NumaKeys.path.memoryTarget)),
       NumaKeys.parseKib,
     );
     this.store.disconnect(dom0);

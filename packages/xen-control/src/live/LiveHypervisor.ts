@@ -138,7 +138,7 @@ export const makeLiveHypervisor = (store: XenStore["Service"]): Hypervisor["Serv
     const pcpus = (mask: ReadonlyArray<number>) =>
       mask.filter((cpu) => there.has(cpu)).map((cpu) => PcpuId.make(cpu));
     const name = yield* key(id, "name", Result.succeed);
-    const targetBytes = yield* key(id, "memory/target", NumaKeys.parseKib);
+    const targetBytes = yield* key(id, NumaKeys.path.memoryTarget, NumaKeys.parseKib);
     // One that the guest has not brought up yet, as it boots, is for it to use all the same.
     const mayUse = yield* Effect.forEach(
       domain.vcpus,

@@ -105,7 +105,7 @@ export const hypervisorCases = (subject: DomainId): ReadonlyArray<Case<XenStore 
   check("says what memory is wanted, and where each vCPU likes to run", (xen, info) =>
     Effect.gen(function* () {
       const store = yield* XenStore;
-      const key = NumaKeys.at(subject, "memory/target");
+      const key = NumaKeys.at(subject, NumaKeys.path.memoryTarget);
       const before = yield* store.read(key);
       yield* store.write(key, "65536");
       assert.strictEqual((yield* xen.domain(subject)).targetBytes, 64 * mib);
