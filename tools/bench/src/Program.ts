@@ -102,11 +102,7 @@ export const compileApp = (
   );
 
 /** Runs a program to its end; answers what it said on stdout. */
-const output = (
-  program: string,
-  args: ReadonlyArray<string>,
-  environment: Environment = {},
-) =>
+const output = (program: string, args: ReadonlyArray<string>, environment: Environment = {}) =>
   Effect.promise(() =>
     promisify(execFile)(program, args, { env: { ...process.env, ...environment } }),
   ).pipe(Effect.map(({ stdout }) => stdout.trim()));
