@@ -1,6 +1,6 @@
 /**
- * virtflex.ko against Linux' own balloon over the same GiB (`--mib N`: over so many MiB, as emulation makes the stock one wait for
- * most of an hour), and the drain of a node against move_pages(2): in one guest of one lab,
+ * virtflex.ko against Linux' own balloon over the same GiB (`--mib N`: over so many MiB; `--stock-mib N`: the stock one over so many,
+ * its figures scaled, as emulation makes a GiB take it hours), and the drain of a node against move_pages(2): in one guest of one lab,
  * on Debian's stock kernel and a Xen with `xen/patches`. A request's times are the module's own.
  */
 import { readFileSync } from "node:fs";
@@ -11,8 +11,12 @@ import { report } from "./Report.ts";
 
 const rounds = 3;
 const kibPerMib = 1024;
-const option = process.argv.indexOf("--mib");
-const outMib = option < 0 ? 1024 : Number(process.argv[option + 1]);
+const option = (name: string, otherwise: number): number => {
+  const at = process.argv.indexOf(name);
+  return at < 0 ? otherwise : Number(process.argv[at + 1]);
+};
+const outMib = option("--mib", 1024);
+const stockMib = option("--stock-mib", outMib);
 /** This leaves the second node; what is moved leaves the third, and finds room on the second. */
 const sizesMib = [512, Math.max(outMib + 128, 512), 384];
 const movedMib = 256;
@@ -44,7 +48,7 @@ const configuration = (name: string): string => {
 const median = (values: ReadonlyArray<number>): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
-const perGib = (calls: number): number => (calls * 1024) / outMib;
+const perGib = (calls: number, mib: number): number => (calls * 1024) / mib;
 
 /** The guest with the module in it. */
 const makeGuest = Effect.fn("makeGuest")(function* (lab: Lab.Lab) {
@@ -138,7 +142,7 @@ const ours = Effect.fn("ours")(function* ({ guest, ask }: Guest) {
     back.push(yield* ask(full));
   }
   const [callsOut = 0, callsIn = 0] = (yield* calls).map(
-    (count, index) => perGib(count - (before[index] ?? 0)) / rounds,
+    (count, index) => perGib(count - (before[index] ?? 0), outMib) / rounds,
   );
   const of = (times: ReadonlyArray<Times>, name: keyof Times) =>
     median(times.map((each) => each[name]));
@@ -161,13 +165,20 @@ const stock = Effect.fn("stock")(function* ({ guest, nanoseconds }: Guest) {
   const current = Number(
     yield* guest.check("cat /sys/devices/system/xen_memory/xen_memory0/info/current_kb"),
   );
-  const outMs = (yield* nanoseconds(`stock ${String(current - outMib * kibPerMib)}`)) / 1e6;
-  const inMs = (yield* nanoseconds(`stock ${String(current)}`)) / 1e6;
+  const until = (kib: number) =>
+    Effect.map(nanoseconds(`stock ${String(kib)}`), (ns) => ((ns / 1e6) * outMib) / stockMib);
+  const outMs = yield* until(current - stockMib * kibPerMib);
+  const inMs = yield* until(current);
   const profile = yield* guest.check("cat /sys/kernel/tracing/kprobe_profile");
   yield* guest.check("echo 0 >/sys/kernel/tracing/events/kprobes/enable");
   const count = (name: string) =>
     Number(new RegExp(`^ *${name} +(\\d+)`, "m").exec(profile)?.[1] ?? Number.NaN);
-  return { outMs, inMs, callsOut: perGib(count("calls_out")), callsIn: perGib(count("calls_in")) };
+  return {
+    outMs,
+    inMs,
+    callsOut: perGib(count("calls_out"), stockMib),
+    callsIn: perGib(count("calls_in"), stockMib),
+  };
 });
 
 const drain = Effect.fn("drain")(function* ({ guest, ask, nanoseconds }: Guest) {
@@ -198,7 +209,8 @@ const bench = Effect.gen(function* () {
   const our = yield* ours(guest);
   const { drainRate, moveRate } = yield* drain(guest);
   const their = yield* stock(guest);
-  const name = "the stock balloon";
+  const scaled = stockMib === outMib ? "" : `, scaled from ${String(stockMib)} MiB`;
+  const name = `the stock balloon${scaled}`;
   yield* report(
     `${String(outMib)} MiB out of a guest and back in, and a node's 4 KiB pages drained`,
     [
