@@ -3,9 +3,10 @@
  * runtimes and 1 to N threads: the baseline is the runtime as Debian has it, run
  * in turn with ours. For libgomp there is a second one, Debian's source built as ours
  * is, as where a compiler puts code makes constructs differ, too; for libomp, a tool
- * that asks for no event: no tool can cost less. Where on the heap a team is, makes some constructs of either a third
- * slower or not, as CPUs fetch cache lines in pairs: each turn has it elsewhere.
- * Of all runs the faster half is averaged, as other load can only add.
+ * that asks for no event: no tool can cost less. Where on the heap
+ * a team is, makes some constructs of either a third slower or not, as CPUs fetch cache
+ * lines in pairs, and malloc does more or less: each turn has it elsewhere. Of all
+ * runs the fastest tenth is averaged, as other load and an unlucky place can only add.
  */
 import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -61,9 +62,9 @@ const buildAlike = Effect.sync(() => {
   return lines.at(-1) ?? "";
 });
 
-const fasterHalf = (values: ReadonlyArray<number> = []): number => {
-  const half = [...values].sort((a, b) => a - b).slice(0, Math.ceil(values.length / 2));
-  return half.reduce((sum, value) => sum + value, 0) / half.length;
+const fastestTenth = (values: ReadonlyArray<number> = []): number => {
+  const tenth = [...values].sort((a, b) => a - b).slice(0, Math.ceil(values.length / 10));
+  return tenth.reduce((sum, value) => sum + value, 0) / tenth.length;
 };
 
 const ofThreads = Effect.fnUntraced(function* (
@@ -90,7 +91,7 @@ const ofThreads = Effect.fnUntraced(function* (
     }
   }
   const of = (construct: string, variant: string) =>
-    fasterHalf(samples.get(`${construct}, ${variant}`));
+    fastestTenth(samples.get(`${construct}, ${variant}`));
   const figure = (construct: string, variant: string, baseline: string): Figure => ({
     name: `${construct}, ${threads} thread${threads > 1 ? "s" : ""}, ${variant}`,
     value: of(construct, variant),
