@@ -225,7 +225,8 @@ enum vf_code vf_request_wait_for_runtimes(void)
 		left_ms = ktime_ms_delta(until, ktime_get());
 		if (adapted == known)
 			vf_time_note(VF_TIME_ADAPTED);
-		if (adapted == known || left_ms <= 0 || vf_request_stop())
+		/* First: a worker that wakes late may find both times over. */
+		if (vf_request_stop() || adapted == known || left_ms <= 0)
 			return vf_stop;
 
 		/*

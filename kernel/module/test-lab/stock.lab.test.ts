@@ -35,7 +35,7 @@ const memSet = Effect.fnUntraced(function* (
   );
 });
 
-const stockMiB = 8;
+const stockMiB = 4;
 
 // Under emulation a hypercall of the stock driver, 512 single pages, takes longer than Linux' watchdogs allow.
 const withoutWatchdogs =
