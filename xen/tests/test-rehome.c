@@ -216,36 +216,82 @@ static void test_pages(void)
 	domain_destroy(domid);
 }
 
+/* Has a domain get a 1 GiB entry on @from, where @to has room for one, too; false where there are no such nodes. */
+static bool gigapage(uint32_t domid, unsigned int *from, unsigned int *to)
+{
+	long free_pages[MAX_NODES];
+
+	node_free(free_pages);
+	for (*from = 0; *from < nr_nodes; ++*from)
+		if (free_pages[*from] >= (long)GIGAPAGE_PAGES && populate(domid, GIGAPAGE_PAGES, GIGAPAGE_ORDER, 1, *from) == 1)
+			break;
+	for (*to = 0; *to < nr_nodes; ++*to)
+		if (*to != *from && free_pages[*to] > (long)(GIGAPAGE_PAGES + 4 * SUPERPAGE_PAGES))
+			break;
+	if (*from < nr_nodes && *to < nr_nodes)
+		return true;
+	skip("1 GiB entry", "no two nodes have 1 GiB, one of them in one piece");
+	return false;
+}
+
 static void test_gigapage(void)
 {
 	uint32_t domid = domain_create(GIGAPAGE_PAGES);
-	long free_pages[MAX_NODES];
 	unsigned int from, to;
-	xc_rehome_memory_t r;
 
-	start("a 1 GiB entry moves as superpages of 2 MiB, and stays that");
-	node_free(free_pages);
-	for (from = 0; from < nr_nodes; from++)
-		if (free_pages[from] >= (long)GIGAPAGE_PAGES && populate(domid, GIGAPAGE_PAGES, GIGAPAGE_ORDER, 1, from) == 1)
-			break;
-	for (to = 0; to < nr_nodes; to++)
-		if (to != from && free_pages[to] > (long)(GIGAPAGE_PAGES + 4 * SUPERPAGE_PAGES))
-			break;
-	if (from == nr_nodes || to == nr_nodes) {
-		skip("1 GiB entry", "no two nodes have 1 GiB, one of them in one piece");
+	start("a 1 GiB entry moves as superpages of 2 MiB, and is one again");
+	if (!gigapage(domid, &from, &to))
 		goto out;
-	}
 	CHECK_EQ(pattern(domid, GIGAPAGE_PAGES, 8 * SUPERPAGE_PAGES, true), 0);
 	counters_reset();
-	r = rehome(domid, GIGAPAGE_PAGES, GIGAPAGE_PAGES, to);
-	CHECK_COUNTS(r, GIGAPAGE_PAGES, 0, 0);
+	CHECK_COUNTS(rehome(domid, GIGAPAGE_PAGES, GIGAPAGE_PAGES, to), GIGAPAGE_PAGES, 0, 0);
 	CHECK_COUNTER("guest superpages moved as one", GIGAPAGE_PAGES / SUPERPAGE_PAGES);
+	CHECK_COUNTER("guest 1G superpages moved as one", 1);
+	CHECK_COUNTS(rehome(domid, GIGAPAGE_PAGES, GIGAPAGE_PAGES, from), GIGAPAGE_PAGES, 0, 0);
+	CHECK_COUNTER("guest 1G superpages moved as one", 2);
+	CHECK_EQ(pattern(domid, GIGAPAGE_PAGES, 8 * SUPERPAGE_PAGES, false), 0);
+
+	start("a part of a 1 GiB entry");
+	CHECK_COUNTS(rehome(domid, GIGAPAGE_PAGES, 4 * SUPERPAGE_PAGES, to), 4 * SUPERPAGE_PAGES, 0, 0);
+	CHECK_COUNTS(rehome(domid, GIGAPAGE_PAGES, GIGAPAGE_PAGES, to), GIGAPAGE_PAGES - 4 * SUPERPAGE_PAGES, 4 * SUPERPAGE_PAGES, 0);
+	CHECK_COUNTER("guest 1G superpages moved as one", 2);
 	counters_reset();
 	CHECK_EQ(release(domid, GIGAPAGE_PAGES + 8 * SUPERPAGE_PAGES, SUPERPAGE_ORDER, 8), 8);
 	CHECK_COUNTER("guest superpages freed as one block", 8);
 	CHECK_EQ(pattern(domid, GIGAPAGE_PAGES, 8 * SUPERPAGE_PAGES, false), 0);
 out:
 	domain_destroy(domid);
+}
+
+static void test_gigapage_given_up(void)
+{
+	enum { OTHER_NODE, HOLE, DESTROYED, ENDS };
+
+	start("a 1 GiB entry whose move is given up");
+	for (unsigned int end = 0; end < ENDS; end++) {
+		uint32_t domid = domain_create(GIGAPAGE_PAGES);
+		unsigned int from, to;
+		xc_rehome_memory_t r;
+		long before;
+
+		if (gigapage(domid, &from, &to)) {
+			r = request(GIGAPAGE_PAGES, GIGAPAGE_PAGES, to);
+			before = node_free_of(to);
+			CHECK_EQ(xc_domain_rehome_memory(xch, domid, &r), 0);
+			CHECK(r.moved && r.moved < GIGAPAGE_PAGES, "%lu pages moved", (long)r.moved);
+			CHECK_EQ(before - node_free_of(to), GIGAPAGE_PAGES);
+			if (end == OTHER_NODE) {
+				CHECK_COUNTS(rehome(domid, GIGAPAGE_PAGES, r.moved, from), r.moved, 0, 0);
+				CHECK_EQ(node_free_of(to), before);
+			} else if (end == HOLE) {
+				CHECK_EQ(release(domid, r.first_gfn, SUPERPAGE_ORDER, 2), 2);
+				CHECK_EQ(rehome_all(domid, &r), 0);
+				CHECK_EQ(r.moved, GIGAPAGE_PAGES - 2 * SUPERPAGE_PAGES);
+				CHECK_EQ(before - node_free_of(to), r.moved);
+			}
+		}
+		domain_destroy(domid);
+	}
 }
 
 static void test_busy(void)
@@ -698,6 +744,7 @@ int main(void)
 	run(test_broken);
 	run(test_pages);
 	run(test_gigapage);
+	run(test_gigapage_given_up);
 	run(test_busy);
 	run(test_granted);
 	run(test_log_dirty);
