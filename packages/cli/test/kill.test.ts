@@ -240,7 +240,15 @@ test(
     change.process.kill("SIGKILL");
     await change.ended;
     await unpause(socket);
-    expect(await doctor(socket)).toBe(1);
+    const found = await virtflex(["doctor", "--socket", socket, "--json"]).ended;
+    expect(found.status).toBe(1);
+    expect(JSON.parse(found.stdout)).toMatchObject({
+      result: "failed",
+      error: { code: "DOCTOR_FOUND_FAILURES" },
+      findings: expect.arrayContaining([
+        expect.objectContaining({ check: "journal", status: "fail" }),
+      ]),
+    });
     expect(await doctor(socket, "--repair")).toBe(0);
     expect(await stateOf(socket)).toEqual(before);
   },

@@ -2,17 +2,20 @@
  * `virtflex doctor`: looks at each tier, and says how to mend what is wrong.
  */
 import { recover } from "@virtflex/pipeline";
-import { Effect, Schema } from "effect";
+import { Console, Effect, Schema } from "effect";
 import { Command, Flag } from "effect/cli";
 import { chooseHost, controlLayerOf } from "../Connect.ts";
 import { type Finding, warn } from "../doctor/Check.ts";
 import { checkHost } from "../doctor/HostState.ts";
 import { checkTools } from "../doctor/Tools.ts";
+import { exitCode } from "../ExitCode.ts";
 import { print, table } from "../Output.ts";
 import { progressView } from "../ProgressView.ts";
+import { errorDocument } from "../Report.ts";
+import { red } from "../Screen.ts";
 
-/** Something is broken. */
-export class Unwell extends Schema.TaggedError<Unwell>()("Unwell", {
+/** Something is broken. It is told of here, and not raised: with `--json` the findings and it are one document. */
+class Unwell extends Schema.TaggedError<Unwell>()("Unwell", {
   failures: Schema.Int,
 }) {
   readonly code = "DOCTOR_FOUND_FAILURES";
@@ -57,9 +60,12 @@ export const doctor = Command.make(
       ),
     );
     const findings = [...tools, ...host];
-    yield* print({ findings }, () => text(findings));
     const failures = findings.filter(({ status }) => status === "fail").length;
-    if (failures > 0) return yield* new Unwell({ failures });
+    const unwell = failures === 0 ? undefined : new Unwell({ failures });
+    yield* print({ ...(unwell && errorDocument(unwell)), findings }, () => text(findings));
+    if (unwell === undefined) return;
+    yield* Console.error(`${red("virtflex:")} ${unwell.message}`);
+    process.exitCode = exitCode.failed;
   }),
 ).pipe(
   Command.withDescription("Check every tier: tools, libgomp, Xen, the store, guests, their pages"),
