@@ -6,17 +6,15 @@
 import { readFileSync } from "node:fs";
 import { Lab, Shape } from "@virtflex/lab";
 import { Effect } from "effect";
+import { numberOption } from "./Arguments.ts";
+import { median } from "./Median.ts";
 import { compile, scratch } from "./Program.ts";
 import { report } from "./Report.ts";
 
 const rounds = 3;
 const kibPerMib = 1024;
-const option = (name: string, otherwise: number): number => {
-  const at = process.argv.indexOf(name);
-  return at < 0 ? otherwise : Number(process.argv[at + 1]);
-};
-const outMib = option("--mib", 1024);
-const stockMib = option("--stock-mib", outMib);
+const outMib = numberOption("mib", 1024);
+const stockMib = numberOption("stock-mib", outMib);
 /** This leaves the second node; what is moved leaves the third, and finds room on the second. */
 const sizesMib = [512, Math.max(outMib + 128, 512), 384];
 const movedMib = 256;
@@ -44,9 +42,6 @@ const configuration = (name: string): string => {
   const memory = String(sizesMib.reduce((sum, mib) => sum + mib, 0));
   return `name = "${name}"\nmemory = ${memory}\nmaxmem = ${memory}\nvcpus = ${String(sizesMib.length)}\nvnuma = [ ${vnuma.join(", ")} ]\n`;
 };
-
-const median = (values: ReadonlyArray<number>): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 const perGib = (calls: number, mib: number): number => (calls * 1024) / mib;
 

@@ -4,14 +4,10 @@
  */
 import { Faults, sharedLab } from "@virtflex/lab";
 import { Console, Effect } from "effect";
+import { numberOption } from "./Arguments.ts";
 
-const option = (name: string, otherwise: number): number => {
-  const at = process.argv.indexOf(`--${name}`);
-  return at === -1 ? otherwise : Number(process.argv[at + 1]);
-};
-
-const runs = option("runs", 10);
-const seed = option("seed", 1);
+const runs = numberOption("runs", 10);
+const seed = numberOption("seed", 1);
 
 const say = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`));
 

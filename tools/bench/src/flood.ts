@@ -12,6 +12,7 @@ import { Clock, Effect, FileSystem, Layer, Stream } from "effect";
 import { ChildProcess } from "effect/process";
 import { join } from "node:path";
 import { serve } from "./Embedded.ts";
+import { median } from "./Median.ts";
 import { scratch } from "./Program.ts";
 import { report } from "./Report.ts";
 
@@ -67,9 +68,6 @@ const startFlood = Effect.fnUntraced(function* (socket: string) {
       ),
   };
 });
-
-const median = (values: ReadonlyArray<number>) =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 const bench = Effect.gen(function* () {
   const directory = yield* scratch;

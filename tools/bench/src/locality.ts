@@ -15,6 +15,7 @@
 import { writeFileSync } from "node:fs";
 import { Lab, Shape, Subject } from "@virtflex/lab";
 import { type Duration, Effect } from "effect";
+import { textOption } from "./Arguments.ts";
 import { chart } from "./locality/Chart.ts";
 import { type App, apps, install, programsOnly } from "./locality/Programs.ts";
 import { type Counted, type Run, start } from "./locality/Run.ts";
@@ -34,16 +35,11 @@ const toSettle = 15e6;
 /** What AutoNUMA gets besides: it looks at a task's memory once a second at most. */
 const toBalance = "40 seconds";
 
-const option = (name: string) => {
-  const at = process.argv.indexOf(name);
-  return at < 0 ? undefined : process.argv[at + 1];
-};
-
 const guestName = "locality";
 const timeout = "10 minutes";
 
 const bench = Effect.gen(function* () {
-  const only = option("--only");
+  const only = textOption("only");
   const chosen = apps.filter(({ name }) => only === undefined || only === name);
   const say = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`));
   const lab = yield* Lab.up({
@@ -148,7 +144,7 @@ const bench = Effect.gen(function* () {
   };
   const all = moments.flatMap((moment) => chosen.map((app) => ({ moment, app })));
   const percent = (share: number) => `${(100 * share).toFixed(1)} % remote`;
-  const svg = option("--svg");
+  const svg = textOption("svg");
   if (svg !== undefined) {
     const groups = all.map(({ moment, app }) => {
       const ideal = of(app, "fresh start", moment);

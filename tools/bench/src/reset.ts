@@ -7,6 +7,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Lab, sharedLab } from "@virtflex/lab";
 import { Effect } from "effect";
+import { numberOption } from "./Arguments.ts";
 import { compile, scratch } from "./Program.ts";
 import { type Figure, report } from "./Report.ts";
 
@@ -14,8 +15,7 @@ const root = join(import.meta.dirname, "../../..");
 const runtime = join(root, "native/runtime");
 const vnodes = [0, 1, 2, 3];
 const threads = [1, 2, 3, 4];
-const option = process.argv.indexOf("--mib");
-const mib = option < 0 ? 1024 : Number(process.argv[option + 1]);
+const mib = numberOption("mib", 1024);
 /** Room for a node's kernel and for a copy of the memory. */
 const vnodeMib = Math.max(mib + 192, 320);
 
