@@ -231,15 +231,14 @@ static bool has_gigapage(unsigned int node)
  */
 static bool gigapage(uint32_t domid, unsigned int *from, unsigned int *to, bool *whole)
 {
-	*whole = false;
 	for (*from = 0; *from < nr_nodes; ++*from)
 		if (populate(domid, GIGAPAGE_PAGES, GIGAPAGE_ORDER, 1, *from) == 1)
 			break;
-	for (*to = 0; *to < nr_nodes && !*whole; ++*to)
-		*whole = *to != *from && has_gigapage(*to);
-	if (*whole)
-		--*to;
-	else
+	for (*to = 0; *to < nr_nodes; ++*to)
+		if (*to != *from && has_gigapage(*to))
+			break;
+	*whole = *to < nr_nodes;
+	if (!*whole)
 		for (*to = 0; *to < nr_nodes; ++*to)
 			if (*to != *from && node_free_of(*to) > (long)(GIGAPAGE_PAGES + 4 * SUPERPAGE_PAGES))
 				break;
@@ -279,36 +278,44 @@ out:
 	domain_destroy(domid);
 }
 
+enum end { OTHER_NODE, HOLE, DOMAIN_END, ENDS };
+
+static void give_up_gigapage(uint32_t domid, enum end end)
+{
+	unsigned int from, to;
+	xc_rehome_memory_t r;
+	bool whole;
+	long before;
+
+	if (!gigapage(domid, &from, &to, &whole))
+		return;
+	if (!whole) {
+		skip("1 GiB set aside", "no two nodes have 1 GiB in one piece");
+		return;
+	}
+	r = request(GIGAPAGE_PAGES, GIGAPAGE_PAGES, to);
+	before = node_free_of(to);
+	CHECK_EQ(xc_domain_rehome_memory(xch, domid, &r), 0);
+	CHECK(r.moved && r.moved < GIGAPAGE_PAGES, "%lu pages moved", (long)r.moved);
+	CHECK_EQ(before - node_free_of(to), GIGAPAGE_PAGES);
+	if (end == OTHER_NODE) {
+		CHECK_COUNTS(rehome(domid, GIGAPAGE_PAGES, r.moved, from), r.moved, 0, 0);
+		CHECK_EQ(node_free_of(to), before);
+	} else if (end == HOLE) {
+		CHECK_EQ(release(domid, r.first_gfn, SUPERPAGE_ORDER, 2), 2);
+		CHECK_EQ(rehome_all(domid, &r), 0);
+		CHECK_EQ(r.moved, GIGAPAGE_PAGES - 2 * SUPERPAGE_PAGES);
+		CHECK_EQ(before - node_free_of(to), r.moved);
+	}
+}
+
 static void test_gigapage_given_up(void)
 {
-	enum { OTHER_NODE, HOLE, DESTROYED, ENDS };
-
 	start("a 1 GiB entry whose move is given up");
-	for (unsigned int end = 0; end < ENDS; end++) {
+	for (enum end end = OTHER_NODE; end < ENDS; end++) {
 		uint32_t domid = domain_create(GIGAPAGE_PAGES);
-		unsigned int from, to;
-		xc_rehome_memory_t r;
-		bool whole;
-		long before;
 
-		if (gigapage(domid, &from, &to, &whole) && !whole) {
-			skip("1 GiB set aside", "no two nodes have 1 GiB in one piece");
-		} else if (whole) {
-			r = request(GIGAPAGE_PAGES, GIGAPAGE_PAGES, to);
-			before = node_free_of(to);
-			CHECK_EQ(xc_domain_rehome_memory(xch, domid, &r), 0);
-			CHECK(r.moved && r.moved < GIGAPAGE_PAGES, "%lu pages moved", (long)r.moved);
-			CHECK_EQ(before - node_free_of(to), GIGAPAGE_PAGES);
-			if (end == OTHER_NODE) {
-				CHECK_COUNTS(rehome(domid, GIGAPAGE_PAGES, r.moved, from), r.moved, 0, 0);
-				CHECK_EQ(node_free_of(to), before);
-			} else if (end == HOLE) {
-				CHECK_EQ(release(domid, r.first_gfn, SUPERPAGE_ORDER, 2), 2);
-				CHECK_EQ(rehome_all(domid, &r), 0);
-				CHECK_EQ(r.moved, GIGAPAGE_PAGES - 2 * SUPERPAGE_PAGES);
-				CHECK_EQ(before - node_free_of(to), r.moved);
-			}
-		}
+		give_up_gigapage(domid, end);
 		domain_destroy(domid);
 	}
 }
