@@ -51,9 +51,10 @@ static ompt_callback_t *slot(ompt_callbacks_t event)
 	}
 }
 
-/* What the runtime answered when we registered; 0 (ompt_set_error) where we
- * don't follow, and the event is the other tool's alone. */
+/* By event: what the runtime answered when we registered; 0 (ompt_set_error) where
+ * we don't follow, and the event is the other tool's alone. */
 static ompt_set_result_t own_result[64];
+static ompt_callback_t own_passing[64];
 
 static ompt_set_result_t set_callback(ompt_callbacks_t event, ompt_callback_t callback)
 {
@@ -62,7 +63,7 @@ static ompt_set_result_t set_callback(ompt_callbacks_t event, ompt_callback_t ca
 	if (!kept || own_result[event] == ompt_set_error)
 		return runtime_set_callback(event, callback);
 	*kept = callback;
-	return own_result[event];
+	return callback ? runtime_set_callback(event, own_passing[event]) : own_result[event];
 }
 
 static int get_callback(ompt_callbacks_t event, ompt_callback_t *callback)
@@ -108,8 +109,9 @@ void chain_finalize(void)
 		other->finalize(&other->tool_data);
 }
 
-bool chain_set_own(ompt_callbacks_t event, ompt_callback_t callback)
+bool chain_set_own(ompt_callbacks_t event, ompt_callback_t callback, ompt_callback_t passing)
 {
+	own_passing[event] = passing;
 	own_result[event] = runtime_set_callback(event, callback);
 	return own_result[event] == ompt_set_always || own_result[event] == ompt_set_sometimes;
 }

@@ -36,8 +36,10 @@ bool chain_start(unsigned int omp_version, const char *runtime_version);
 /* Next: what the runtime offers. */
 void chain_runtime(ompt_function_lookup_t lookup);
 
-/* Next: registers one of our callbacks; false where the runtime never calls it. */
-bool chain_set_own(ompt_callbacks_t event, ompt_callback_t callback);
+/* Next: registers one of our callbacks; false where the runtime never calls it.
+ * From when the other tool asks for the event, passing takes its place, which calls
+ * both. */
+bool chain_set_own(ompt_callbacks_t event, ompt_callback_t callback, ompt_callback_t passing);
 
 /* Last: lets the other tool initialize itself; false where none is (left). */
 bool chain_initialize(int device);

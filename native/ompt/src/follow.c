@@ -10,9 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "threads.h"
 #include "virtflex/order.h"
-#include "virtflex/runtime.h"
 
 /* Read by us instead of by the runtime. */
 enum hidden {
@@ -41,18 +39,13 @@ static int (*get_num_teams)(void);
 static int (*get_thread_limit)(void);
 static void (*set_num_threads)(int);
 
-/* Of a thread that forms teams, and of a member of one.  It is read at each event,
- * hence the model; with it, all of this library's is in the static TLS space: 650 of
- * the 1,664 bytes that glibc keeps for what is loaded late. */
+_Thread_local struct follow_thread follow_thread;
+
+/* Of a thread that forms teams, and of a member of one; read when something changes. */
 static _Thread_local struct {
 	bool known;
-	uint64_t formed_for; /* generation that its number of threads is of */
 	unsigned long bound; /* what the program asked for; 0: nothing */
-	int given;	     /* what we set last */
-	const void *team;    /* outermost; NULL: in none */
 	uint64_t counted_for; /* generation that it was counted for as a member */
-	unsigned team_size;
-	unsigned index;
 	uint64_t placed_for; /* generation that place is of; 0: of another team */
 	int place;
 } self __attribute__((tls_model("initial-exec")));
@@ -177,23 +170,22 @@ static void note_program(int now)
 
 	if (!self.known)
 		self.bound = environment_bound;
-	if (now != (self.known ? self.given : (int)own))
+	if (now != (self.known ? follow_thread.given : (int)own))
 		self.bound = (unsigned long)now;
 	self.known = true;
 }
 
-void follow_parallel_begin(unsigned requested, bool league)
+void follow_form_team(unsigned requested, bool league)
 {
-	bool changed = vfrt_changed(self.formed_for);
+	bool changed = vfrt_changed(follow_thread.formed_for);
 	int now;
 
 	if (vfrt_memory_left() && get_level() == 0)
 		vfrt_reset_memory_again();
-	/* Without a clause it is what the runtime was told last. */
-	if (!changed && (int)requested == self.given)
+	if (!changed && (int)requested == follow_thread.given)
 		return;
 	now = get_max_threads();
-	if ((!changed && now == self.given) || get_level() != 0)
+	if ((!changed && now == follow_thread.given) || get_level() != 0)
 		return;
 	/* A league shares its CPUs out among its teams by itself.  (While it is
 	 * being formed, libomp 14 can't tell the number of them.) */
@@ -201,18 +193,19 @@ void follow_parallel_begin(unsigned requested, bool league)
 		return;
 	note_program(now);
 	vfrt_lock();
-	self.formed_for = vfrt_refresh();
+	follow_thread.formed_for = vfrt_refresh();
 	if (vfrt_view()->generation != 0)
 		now = (int)vfrt_threads(self.bound, UINT_MAX);
 	vfrt_unlock();
 	/* More would be refused with a warning. */
 	if (now > get_thread_limit())
 		now = get_thread_limit();
-	self.given = now;
+	follow_thread.given = now;
 	set_num_threads(now);
 	/* After a fork the runtime may have bound this thread in its own way. */
-	threads_set_bound_for(0);
+	threads_self.bound_for = 0;
 	self.counted_for = 0;
+	follow_thread.settled_for = 0;
 }
 
 /* Under the lock. */
@@ -221,10 +214,10 @@ static struct team *find_team(uint64_t generation)
 	struct team *team;
 
 	for (unsigned i = 0; i < TEAMS; i++)
-		if (teams[i].team == self.team && teams[i].generation == generation)
+		if (teams[i].team == follow_thread.team && teams[i].generation == generation)
 			return &teams[i];
 	team = &teams[next_team++ % TEAMS];
-	*team = (struct team){ self.team, generation, self.team_size };
+	*team = (struct team){ follow_thread.team, generation, follow_thread.team_size };
 	return team;
 }
 
@@ -236,7 +229,7 @@ static void count(uint64_t generation)
 
 	vfrt_lock();
 	view = vfrt_view();
-	if (view->generation == generation && self.team) {
+	if (view->generation == generation && follow_thread.team) {
 		team = find_team(generation);
 		if (--team->left == 0) {
 			team->team = NULL;
@@ -253,9 +246,9 @@ static void bind_self(void)
 
 	do {
 		threads_begin_binding();
-		generation = vfrt_bind_self(self.place, self.index);
+		generation = vfrt_bind_self(self.place, follow_thread.index);
 	} while (threads_end_binding(generation));
-	vfrt_reset_memory(generation, self.team ? self.team_size : 0, bind);
+	vfrt_reset_memory(generation, follow_thread.team ? follow_thread.team_size : 0, bind);
 }
 
 /* The generation may be old by the time that the place is used, whose number is
@@ -268,11 +261,12 @@ static int place_in_team(void)
 	self.placed_for = vfrt_refresh();
 	places = vfrt_view()->places.count;
 	vfrt_unlock();
-	return places ? (int)vfrt_place_of(bind, self.index, self.team_size, places, 0)
-		      : VFRT_NO_PLACE;
+	if (places == 0)
+		return VFRT_NO_PLACE;
+	return (int)vfrt_place_of(bind, follow_thread.index, follow_thread.team_size, places, 0);
 }
 
-void follow_team_member(const void *team, unsigned size, unsigned index)
+void follow_join_team(const void *team, unsigned size, unsigned index)
 {
 	bool outermost = get_level() == 1, changed, moved;
 
@@ -280,19 +274,19 @@ void follow_team_member(const void *team, unsigned size, unsigned index)
 	 * that formed it is still one of the outer. */
 	if (!outermost) {
 		if (index != 0) {
-			self.team = NULL;
+			follow_thread.team = NULL;
 			self.placed_for = 0;
 			self.place = VFRT_NO_PLACE;
 		}
 		follow_within();
 		return;
 	}
-	changed = vfrt_changed(threads_bound_for());
-	moved = size != self.team_size || index != self.index ||
-		self.placed_for != threads_bound_for();
-	self.team = team;
-	self.team_size = size;
-	self.index = index;
+	changed = vfrt_changed(threads_self.bound_for);
+	moved = size != follow_thread.team_size || index != follow_thread.index ||
+		self.placed_for != threads_self.bound_for;
+	follow_thread.team = team;
+	follow_thread.team_size = size;
+	follow_thread.index = index;
 	if (bind != VFRT_BIND_FALSE && (changed || moved)) {
 		int place = place_in_team();
 
@@ -302,18 +296,20 @@ void follow_team_member(const void *team, unsigned size, unsigned index)
 	if (changed)
 		bind_self();
 	/* A thread that moved within the last region counts for this team, too. */
-	if (self.counted_for != threads_bound_for()) {
-		self.counted_for = threads_bound_for();
+	if (self.counted_for != threads_self.bound_for) {
+		self.counted_for = threads_self.bound_for;
 		count(self.counted_for);
 	}
+	follow_thread.settled_for =
+		bind == VFRT_BIND_FALSE || self.placed_for == threads_self.bound_for
+			? threads_self.bound_for
+			: 0;
 }
 
-void follow_within(void)
+void follow_move(void)
 {
-	if (vfrt_changed(threads_bound_for())) {
-		bind_self();
-		count(threads_bound_for());
-	}
+	bind_self();
+	count(threads_self.bound_for);
 }
 
 void follow_finalize(void)

@@ -6,58 +6,37 @@
 
 #include "virtflex/runtime.h"
 
-struct worker {
-	struct worker *next, **link; /* link: NULL unless listed */
-	pid_t tid;
-	uint64_t bound_for;
-	/* Another thread changed its mask from found to given. */
-	bool is_confined;
-	struct vfrt_cpus found, given;
-	bool is_binding;
-	bool was_passed_over;
-};
-
-static _Thread_local struct worker self __attribute__((tls_model("initial-exec")));
+_Thread_local struct worker threads_self;
 static struct worker *workers;
 
 void threads_add(void)
 {
 	vfrt_lock();
-	self.tid = gettid();
-	self.next = workers;
-	self.link = &workers;
+	threads_self.tid = gettid();
+	threads_self.next = workers;
+	threads_self.link = &workers;
 	if (workers)
-		workers->link = &self.next;
-	workers = &self;
+		workers->link = &threads_self.next;
+	workers = &threads_self;
 	vfrt_unlock();
 }
 
 void threads_remove(void)
 {
-	if (!self.link)
+	if (!threads_self.link)
 		return;
 	vfrt_lock();
-	*self.link = self.next;
-	if (self.next)
-		self.next->link = self.link;
-	self.link = NULL;
+	*threads_self.link = threads_self.next;
+	if (threads_self.next)
+		threads_self.next->link = threads_self.link;
+	threads_self.link = NULL;
 	vfrt_unlock();
 }
 
 void threads_forked(void)
 {
 	workers = NULL;
-	self.link = NULL;
-}
-
-uint64_t threads_bound_for(void)
-{
-	return self.bound_for;
-}
-
-void threads_set_bound_for(uint64_t generation)
-{
-	self.bound_for = generation;
+	threads_self.link = NULL;
 }
 
 void threads_begin_binding(void)
@@ -66,12 +45,12 @@ void threads_begin_binding(void)
 	bool confined;
 
 	vfrt_lock();
-	confined = self.is_confined;
-	found = self.found;
-	given = self.given;
-	self.is_confined = false;
-	self.is_binding = true;
-	self.was_passed_over = false;
+	confined = threads_self.is_confined;
+	found = threads_self.found;
+	given = threads_self.given;
+	threads_self.is_confined = false;
+	threads_self.is_binding = true;
+	threads_self.was_passed_over = false;
 	vfrt_unlock();
 	if (confined)
 		vfrt_thread_was_confined(&found, &given);
@@ -82,9 +61,9 @@ bool threads_end_binding(uint64_t generation)
 	bool again;
 
 	vfrt_lock();
-	self.bound_for = generation;
-	self.is_binding = false;
-	again = self.was_passed_over;
+	threads_self.bound_for = generation;
+	threads_self.is_binding = false;
+	again = threads_self.was_passed_over;
 	vfrt_unlock();
 	return again;
 }

@@ -5,8 +5,23 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "virtflex/cpus.h"
+
+struct worker {
+	struct worker *next, **link; /* link: NULL unless listed */
+	pid_t tid;
+	uint64_t bound_for; /* generation, 0 at first */
+	/* Another thread changed its mask from found to given. */
+	bool is_confined;
+	struct vfrt_cpus found, given;
+	bool is_binding;
+	bool was_passed_over;
+};
+
+/* Of the calling thread, which may write bound_for where it isn't binding itself. */
+extern _Thread_local struct worker threads_self __attribute__((tls_model("initial-exec")));
 
 /* Called by a worker when it begins and ends. */
 void threads_add(void);
@@ -14,10 +29,6 @@ void threads_remove(void);
 
 /* In the child of a fork: the calling thread is the only one. */
 void threads_forked(void);
-
-/* The generation that the calling thread is bound for, 0 at first. */
-uint64_t threads_bound_for(void);
-void threads_set_bound_for(uint64_t generation);
 
 /* Around a thread's binding of itself.  What another one did to its mask before
  * is noted, so that it isn't taken for the program's doing, and in between no

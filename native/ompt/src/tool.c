@@ -15,60 +15,96 @@ static bool following;
 
 static void on_thread_begin(ompt_thread_t type, ompt_data_t *data)
 {
+	(void)data;
 	if (type == ompt_thread_worker)
 		threads_add();
-	if (chain.thread_begin)
-		chain.thread_begin(type, data);
 }
 
 static void on_thread_end(ompt_data_t *data)
 {
+	(void)data;
 	threads_remove();
-	if (chain.thread_end)
-		chain.thread_end(data);
 }
 
 static void on_parallel_begin(ompt_data_t *task, const ompt_frame_t *frame, ompt_data_t *parallel,
 			      unsigned int requested, int flags, const void *return_address)
 {
+	(void)task;
+	(void)frame;
+	(void)parallel;
+	(void)return_address;
 	follow_parallel_begin(requested, flags & ompt_parallel_league);
-	if (chain.parallel_begin)
-		chain.parallel_begin(task, frame, parallel, requested, flags, return_address);
 }
 
 static void on_implicit_task(ompt_scope_endpoint_t endpoint, ompt_data_t *parallel,
 			     ompt_data_t *task, unsigned int size, unsigned int index, int flags)
 {
+	(void)task;
 	if (endpoint == ompt_scope_begin && !(flags & ompt_task_initial))
 		follow_team_member(parallel, size, index);
-	if (chain.implicit_task)
-		chain.implicit_task(endpoint, parallel, task, size, index, flags);
 }
 
 static void on_task_schedule(ompt_data_t *prior, ompt_task_status_t status, ompt_data_t *next)
 {
+	(void)prior;
+	(void)status;
+	(void)next;
 	follow_within();
-	if (chain.task_schedule)
-		chain.task_schedule(prior, status, next);
 }
 
 static void on_sync_region(ompt_sync_region_t kind, ompt_scope_endpoint_t endpoint,
 			   ompt_data_t *parallel, ompt_data_t *task, const void *return_address)
 {
+	(void)kind;
+	(void)task;
+	(void)return_address;
 	/* At the end of a region the next one forms and binds the team anew. */
 	if (endpoint == ompt_scope_end && parallel)
 		follow_within();
-	if (chain.sync_region)
-		chain.sync_region(kind, endpoint, parallel, task, return_address);
 }
 
 static void on_dispatch(ompt_data_t *parallel, ompt_data_t *task, ompt_dispatch_t kind,
 			ompt_data_t instance)
 {
+	(void)parallel;
+	(void)task;
+	(void)kind;
+	(void)instance;
 	follow_within();
-	if (chain.dispatch)
-		chain.dispatch(parallel, task, kind, instance);
 }
+
+/* For events that another tool sees, too. */
+#define PASSING(name, parameters, arguments)    \
+	static void passing_##name parameters   \
+	{                                       \
+		on_##name arguments;            \
+		if (chain.name)                 \
+			chain.name arguments;   \
+	}
+
+PASSING(thread_begin, (ompt_thread_t type, ompt_data_t *data), (type, data))
+PASSING(thread_end, (ompt_data_t * data), (data))
+PASSING(parallel_begin,
+	(ompt_data_t * task, const ompt_frame_t *frame, ompt_data_t *parallel,
+	 unsigned int requested, int flags, const void *return_address),
+	(task, frame, parallel, requested, flags, return_address))
+PASSING(implicit_task,
+	(ompt_scope_endpoint_t endpoint, ompt_data_t *parallel, ompt_data_t *task,
+	 unsigned int size, unsigned int index, int flags),
+	(endpoint, parallel, task, size, index, flags))
+PASSING(task_schedule, (ompt_data_t * prior, ompt_task_status_t status, ompt_data_t *next),
+	(prior, status, next))
+PASSING(sync_region,
+	(ompt_sync_region_t kind, ompt_scope_endpoint_t endpoint, ompt_data_t *parallel,
+	 ompt_data_t *task, const void *return_address),
+	(kind, endpoint, parallel, task, return_address))
+PASSING(dispatch,
+	(ompt_data_t * parallel, ompt_data_t *task, ompt_dispatch_t kind, ompt_data_t instance),
+	(parallel, task, kind, instance))
+
+#define SET_OWN(name)                                                          \
+	chain_set_own(ompt_callback_##name, (ompt_callback_t)on_##name, \
+		      (ompt_callback_t)passing_##name)
 
 static bool register_own(ompt_function_lookup_t lookup)
 {
@@ -77,16 +113,16 @@ static bool register_own(ompt_function_lookup_t lookup)
 
 	memcpy(&of_runtime, &lookup, sizeof of_runtime);
 	ok = follow_initialize(of_runtime);
-	ok = ok && chain_set_own(ompt_callback_parallel_begin, (ompt_callback_t)on_parallel_begin);
-	ok = ok && chain_set_own(ompt_callback_implicit_task, (ompt_callback_t)on_implicit_task);
+	ok = ok && SET_OWN(parallel_begin);
+	ok = ok && SET_OWN(implicit_task);
 	if (!ok)
 		return false;
 	/* Without these, threads adapt between regions alone. */
-	chain_set_own(ompt_callback_thread_begin, (ompt_callback_t)on_thread_begin);
-	chain_set_own(ompt_callback_thread_end, (ompt_callback_t)on_thread_end);
-	chain_set_own(ompt_callback_task_schedule, (ompt_callback_t)on_task_schedule);
-	chain_set_own(ompt_callback_sync_region, (ompt_callback_t)on_sync_region);
-	chain_set_own(ompt_callback_dispatch, (ompt_callback_t)on_dispatch);
+	SET_OWN(thread_begin);
+	SET_OWN(thread_end);
+	SET_OWN(task_schedule);
+	SET_OWN(sync_region);
+	SET_OWN(dispatch);
 	return true;
 }
 

@@ -2,8 +2,9 @@
  * What following adds to OpenMP constructs while nothing changes, for both
  * runtimes and 1 to N threads: the baseline is the runtime as Debian has it, run
  * in turn with ours. For libgomp there is a second one, Debian's source built as ours
- * is, as where a compiler puts code makes constructs differ, too; for libomp, a tool
- * that asks for no event: no tool can cost less. Where on the heap
+ * is, as where a compiler puts code makes constructs differ, too. For libomp there are
+ * two: a tool that asks for no event, as no tool can cost less; and one that is told of the
+ * same events as ours and does nothing, as none that learns of them can. Where on the heap
  * a team is, makes some constructs of either a third slower or not, as CPUs fetch cache
  * lines in pairs, and malloc does more or less: each turn has it elsewhere. Of all
  * runs the fastest tenth is averaged, as other load and an unlucky place can only add.
@@ -38,17 +39,18 @@ interface Variant {
   readonly environment: Environment;
 }
 
-/** What a runtime is compared with: as Debian has it, and another that tells what is whose. */
-const baselinesOf = (
+/** What a runtime is compared with beside the one that Debian has: it tells what is whose. */
+const othersOf = (
   runtime: Runtime,
   builtAlike: string,
-  idleTool: string,
-): readonly [Variant, Variant] => [
-  { name: runtime.baseline, environment: runtime.stock },
+  [idleTool, toldTool]: readonly [string, string],
+): ReadonlyArray<Variant> =>
   "OMP_TOOL_LIBRARIES" in runtime.following
-    ? { name: "an idle tool", environment: { OMP_TOOL_LIBRARIES: idleTool } }
-    : { name: "unpatched, built alike", environment: { LD_LIBRARY_PATH: builtAlike } },
-];
+    ? [
+        { name: "an idle tool", environment: { OMP_TOOL_LIBRARIES: idleTool } },
+        { name: "a tool that is told", environment: { OMP_TOOL_LIBRARIES: toldTool } },
+      ]
+    : [{ name: "unpatched, built alike", environment: { LD_LIBRARY_PATH: builtAlike } }];
 
 const oursOf = (runtime: Runtime, page: string): ReadonlyArray<Variant> => [
   { name: "without a page", environment: runtime.following },
@@ -70,11 +72,12 @@ const fastestTenth = (values: ReadonlyArray<number> = []): number => {
 const ofThreads = Effect.fnUntraced(function* (
   runtime: Runtime,
   program: string,
-  [debian, second]: readonly [Variant, Variant],
+  others: ReadonlyArray<Variant>,
   ours: ReadonlyArray<Variant>,
   threads: number,
 ) {
-  const variants = [debian, second, ...ours];
+  const debian: Variant = { name: runtime.baseline, environment: runtime.stock };
+  const variants = [debian, ...others, ...ours];
   const samples = new Map<string, Array<number>>();
   for (let turn = 0; turn < turns; turn++) {
     // None is always the first.
@@ -100,8 +103,10 @@ const ofThreads = Effect.fnUntraced(function* (
   });
   return constructs.flatMap((construct) => [
     ...ours.map(({ name }) => ({ ...figure(construct, name, debian.name), aim: aim(runtime) })),
-    figure(construct, "with a page", second.name),
-    figure(construct, second.name, debian.name),
+    ...others.flatMap(({ name }) => [
+      figure(construct, "with a page", name),
+      figure(construct, name, debian.name),
+    ]),
   ]);
 });
 
@@ -109,15 +114,16 @@ const bench = Effect.gen(function* () {
   const directory = yield* scratch;
   const page = join(directory, "page");
   yield* publishPage(page, 1).pipe(Effect.provide(PagePublisher.layer(page)));
-  const idleTool = yield* compile(directory, "idle_tool", ["clang-14", "-shared", "-fPIC"]);
+  const tool = (name: string) => compile(directory, name, ["clang-14", "-shared", "-fPIC"]);
+  const tools = [yield* tool("idle_tool"), yield* tool("told_tool")] as const;
   const builtAlike = yield* buildAlike;
   const figures: Array<Figure> = [];
   for (const runtime of yield* runtimes) {
     const program = yield* compile(directory, "region", runtime.compiler);
-    const baselines = baselinesOf(runtime, builtAlike, idleTool);
+    const others = othersOf(runtime, builtAlike, tools);
     const ours = oursOf(runtime, page);
     for (let threads = 1; threads <= availableParallelism(); threads++) {
-      figures.push(...(yield* ofThreads(runtime, program, baselines, ours, threads)));
+      figures.push(...(yield* ofThreads(runtime, program, others, ours, threads)));
     }
   }
   yield* report("OpenMP constructs while the topology stays", figures);
