@@ -64,7 +64,8 @@ struct vfrt_poll {
 	uint64_t seen;
 	bool memory_left;
 } __attribute__((aligned(64)));
-extern struct vfrt_poll vfrt_poll;
+/* Hidden, which the compiler has to know to address it directly. */
+extern struct vfrt_poll vfrt_poll __attribute__((visibility("hidden")));
 
 /* Whether a thread that adapted to the generation seen has to adapt again.
  * seen is 0 for one that never did.  One relaxed load of the page's generation;
