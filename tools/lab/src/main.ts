@@ -63,8 +63,8 @@ const up = Command.make(
       ),
       Flag.optional,
     ),
-    xen: Flag.Literals("xen", ["release", "debug"]).pipe(
-      Flag.withDescription("The hypervisor's build"),
+    xen: Flag.Literals("xen", ["release", "debug", "stock"]).pipe(
+      Flag.withDescription("The hypervisor's build: stock is without our patches"),
       Flag.withDefault("release"),
     ),
     kernel: Flag.Literals("kernel", ["stock", "patched", "debug"]).pipe(

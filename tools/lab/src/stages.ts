@@ -11,8 +11,8 @@ import type { Stage } from "./Stage.ts";
 
 /** @since 0.1.0 */
 export interface Flavour {
-  /** `debug`: assertions and extra checks in the hypervisor. */
-  readonly xen: "release" | "debug";
+  /** `debug`: assertions and extra checks in the hypervisor; `stock`: without `xen/patches`, which Xen's libraries keep. */
+  readonly xen: "release" | "debug" | "stock";
   /**
    * The guests' kernel: Debian's (`stock`, if it isn't said), or one built from Debian's source with `kernel/patches`. `debug` has
    * Linux' own checks as well, and does without patches where there are none.
@@ -120,19 +120,19 @@ const xenStage = (
   environment: Readonly<Record<string, string>> = {},
 ): Stage => ({
   name,
-  script: script(name.replace(/-debug$/, "")),
+  script: script(name.replace(/-(debug|stock)$/, "")),
   files: [script("in-buildroot"), ...files],
   environment: { ...environment, PATCHES: files.join("\n") },
   needs: { BUILDROOT: buildroot, XEN_SOURCE: xenSource },
   usual: "2 min",
 });
 
-const hypervisorOf = (flavour: Flavour): Stage => {
-  const debug = flavour.xen === "debug";
-  return xenStage(debug ? "hypervisor-debug" : "hypervisor", patches(patchFolder, /^xen\//), {
-    DEBUG: debug ? "y" : "n",
-  });
-};
+const hypervisorOf = ({ xen }: Flavour): Stage =>
+  xenStage(
+    xen === "release" ? "hypervisor" : `hypervisor-${xen}`,
+    xen === "stock" ? [] : patches(patchFolder, /^xen\//),
+    { DEBUG: xen === "debug" ? "y" : "n" },
+  );
 
 /** Xen's libraries with the named patches of `xen/patches`. @since 0.1.0 */
 export const xenLibsOf = (names: ReadonlyArray<string>): Stage =>
