@@ -17,6 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <xen/domctl.h>
+#include <xencall.h>
+
 #define BASE 0x10000ul /* gfn of the first extent, aligned to 2 MiB */
 #define WORDS (XC_PAGE_SIZE / sizeof(uint64_t))
 
@@ -634,6 +637,68 @@ static void test_node_pages(void)
 	domain_destroy(domid);
 }
 
+/* XEN_DOMCTL_node_pages as it is: libxenctrl makes no call of this kind. */
+static void raw_node_pages(int line, xencall_handle *call, struct xen_domctl *ctl, uint32_t domid, struct xen_domctl_node_pages op, int error)
+{
+	memset(ctl, 0, sizeof(*ctl));
+	ctl->cmd = XEN_DOMCTL_node_pages;
+	ctl->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+	ctl->domain = domid;
+	ctl->u.node_pages = op;
+	errno = 0;
+	xencall1(call, __HYPERVISOR_domctl, (uintptr_t)ctl);
+	check(errno == error, __FILE__, line, "d%u, %#lx gfns from %#lx: %s instead of %s", domid, (long)op.nr_gfns, (long)op.first_gfn,
+	      strerror(errno), strerror(error));
+}
+#define RAW(domid, error, ...) raw_node_pages(__LINE__, call, ctl, domid, (struct xen_domctl_node_pages){ __VA_ARGS__ }, error)
+
+static void test_node_pages_misuse(void)
+{
+	xencall_handle *call = xencall_open(NULL, 0);
+	struct xen_domctl *ctl = call ? xencall_alloc_buffer(call, sizeof(*ctl)) : NULL;
+	uint64_t *on = call ? xencall_alloc_buffer(call, MAX_NODES * sizeof(*on)) : NULL;
+	uint32_t domid = domain_create(SUPERPAGE_PAGES);
+	void *page;
+
+	if (!ctl || !on)
+		err(2, "xencall");
+	start("pages by node: misuse");
+	CHECK_EQ(populate(domid, BASE, SUPERPAGE_ORDER, 1, 0), 1);
+	memset(on, 0, MAX_NODES * sizeof(*on));
+	RAW(domid, EINVAL, .first_gfn = ~0ul, .nr_gfns = 2, .nr_nodes = MAX_NODES, .pages.p = on);
+	RAW(domid, EINVAL, .first_gfn = BASE, .nr_gfns = ~0ul, .nr_nodes = MAX_NODES, .pages.p = on);
+	RAW(domid, EINVAL, .first_gfn = 1ul << 40, .nr_gfns = 1, .nr_nodes = MAX_NODES, .pages.p = on);
+	RAW(domid, EFAULT, .nr_gfns = BASE, .nr_nodes = 1);
+	RAW(domid, EFAULT, .nr_gfns = BASE, .nr_nodes = 1, .pages.p = (void *)(1ul << 63));
+	RAW(0, EOPNOTSUPP, .nr_gfns = BASE, .nr_nodes = MAX_NODES, .pages.p = on);
+	for (uint32_t special = DOMID_FIRST_RESERVED; special <= DOMID_IDLE; special++)
+		RAW(special, ESRCH, .nr_gfns = BASE, .nr_nodes = MAX_NODES, .pages.p = on);
+	for (unsigned int node = 0; node < MAX_NODES; node++)
+		CHECK_EQ(on[node], 0);
+
+	start("pages by node: no element, more than Xen has nodes, a part of a superpage, counts are added to");
+	RAW(domid, 0, .first_gfn = BASE, .nr_gfns = SUPERPAGE_PAGES);
+	on[1] = 4711;
+	RAW(domid, 0, .first_gfn = BASE + 3, .nr_gfns = 7, .nr_nodes = ~0u, .pages.p = on);
+	CHECK_EQ(on[0], 7);
+	CHECK_EQ(ctl->u.node_pages.nr_gfns, 0);
+	CHECK_EQ(ctl->u.node_pages.first_gfn, BASE + 10);
+	RAW(domid, 0, .nr_gfns = 1ul << 40, .nr_nodes = 2, .pages.p = on);
+	CHECK_EQ(on[0], 7 + SUPERPAGE_PAGES);
+	CHECK_EQ(on[1], 4711);
+
+	start("pages by node: a dying domain");
+	page = map_page(domid, BASE);
+	CHECK(xc_domain_destroy(xch, domid) == 0, "%s", strerror(errno));
+	RAW(domid, EINVAL, .nr_gfns = BASE, .nr_nodes = MAX_NODES, .pages.p = on);
+	unmap_page(page);
+	settle();
+	RAW(domid, ESRCH, .nr_gfns = BASE, .nr_nodes = MAX_NODES, .pages.p = on);
+	xencall_free_buffer(call, on);
+	xencall_free_buffer(call, ctl);
+	xencall_close(call);
+}
+
 static uint32_t racing;
 static volatile bool stop;
 
@@ -779,6 +844,7 @@ int main(void)
 	run(test_misuse);
 	run(test_vnode);
 	run(test_node_pages);
+	run(test_node_pages_misuse);
 	run(test_race);
 	run(test_destroy);
 	return harness_result();
