@@ -3,7 +3,7 @@ import { Effect } from "effect";
 import type * as Lab from "../../tools/lab/src/Lab.ts";
 
 export const vnodes = [0, 1, 2, 3];
-export const vnodeMiB = 320;
+export const vnodeMiB = 256;
 
 /** Four vnodes of one vCPU each; the vCPUs are not pinned. */
 export const guestConfig = (name: string): string => {

@@ -43,7 +43,7 @@ const lab: Stage = {
   command: [
     ...["npm", "run", "test:lab", "--", "tools/lab", "packages/xen-control", "packages/cli"],
     "kernel/module/test-lab/(module|autoload|stock)",
-    "xen/test-lab/dom0",
+    "xen/test-lab/(dom0|rehome)",
   ],
 };
 
