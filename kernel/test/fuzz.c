@@ -135,8 +135,16 @@ static void call(struct random *random)
 	const void *to;
 	int error;
 
-	if (below(random, 4))
+	switch (below(random, 8)) {
+	case 0:
+		break;
+	case 1:
+	case 2:
 		nodes[0] = 1 + below(random, 15);
+		break;
+	default: /* all, or one leaves */
+		nodes[0] = 15 & ~(1ul << below(random, 8));
+	}
 	if (!below(random, 16))
 		maxnode = below(random, 2) ? below(random, 130) : next(random);
 	to = any_pointer(random, result);

@@ -27,7 +27,7 @@ qemu-system-x86_64 -accel tcg,thread=multi -machine q35 -cpu max -smp 4,sockets=
 	-nodefaults -no-reboot -display none -serial stdio -kernel "$kernel" -initrd "$tmp/initrd" \
 	-append "earlyprintk=serial,ttyS0,115200,keep printk.devkmsg=on loglevel=4 panic=-1 mitigations=off no_timer_check \
 rcupdate.rcu_cpu_stall_suppress=1 -- /fuzz $number $calls $seed" </dev/null |
-	tr -d '\r' | tee "$tmp/log"
+	stdbuf -oL tr -d '\r' | tee "$tmp/log"
 
 grep -q 'init: end, status 0$' "$tmp/log" || exit 1
 if sed -n '/init: begin/,/init: end/p' "$tmp/log" | grep -v '^\[[ .0-9]*\] init: '; then
