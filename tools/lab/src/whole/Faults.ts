@@ -96,10 +96,6 @@ const same = (a: Facts, b: Facts): boolean =>
   a.cpus === b.cpus &&
   (a.vnodes === b.vnodes || a.vnodes === "" || b.vnodes === "");
 
-/** Shell, in dom0: waits until the journal says that so many steps are begun, or the change is over. */
-const awaitStep = (step: number) =>
-  `until [ "$(xenstore-read /tool/virtflex/change/1/begun 2>/dev/null || echo 0)" -ge ${String(step)} ] || ! kill -0 $change 2>/dev/null; do sleep 0.05; done`;
-
 /** A guest with CG in it, and what it is like with all vnodes and with two. @since 0.1.0 */
 export const prepare = Effect.fn("Faults.prepare")(function* (lab: Lab, name: string) {
   const subject = yield* Subject.make(lab, name);
@@ -113,30 +109,52 @@ export const prepare = Effect.fn("Faults.prepare")(function* (lab: Lab, name: st
 
 export type Prepared = Effect.Success<ReturnType<typeof prepare>>;
 
-/** Shell, in dom0: the filler is there from this step to the end of the change. */
-const filled = (step: number, fill: string) => `${awaitStep(step)}
-${fill}
-wait $change; status=$?; ${Filler.empty} 2>/dev/null; exit $status`;
+interface Harm {
+  /** Shell, in dom0, when the fault is due. */
+  readonly harm: string;
+  /** The same, when the change is over. */
+  readonly after?: string;
+}
 
-/** Shell, in dom0, that does the harm. */
-const harmOf = ({ fault, step }: Scenario, name: string): string => {
+/** The guest stands still while it is filled, so that the change can't be over first. */
+const filled = (name: string, fill: string): Harm => ({
+  harm: `xl pause ${name}; ${fill}; xl unpause ${name}`,
+  after: Filler.empty,
+});
+
+const harmOf = (fault: Fault, name: string): Harm => {
   switch (fault) {
     case "controller killed":
-      return `${awaitStep(step)}; kill -9 $change`;
+      return { harm: "kill -9 $(cat /run/controller)" };
     case "guest paused past the deadline":
-      return `${awaitStep(1)}; xl pause ${name}; wait $change; status=$?; xl unpause ${name}; exit $status`;
+      return { harm: `xl pause ${name}`, after: `xl unpause ${name}` };
     case "guest destroyed":
-      return `${awaitStep(step)}; xl destroy ${name}`;
+      return { harm: `xl destroy ${name}` };
     case "pnode filled by another guest":
-      return filled(step, Filler.fillPnode(2));
+      return filled(name, Filler.fillPnode(2));
     case "host out of memory":
-      return filled(step, Filler.fillHost);
+      return filled(name, Filler.fillHost);
     case "xenstored updated live":
-      return `${awaitStep(step)}; xenstore-control live-update /usr/sbin/oxenstored >/run/live-update.log 2>&1`;
+      return {
+        harm: "xenstore-control live-update /usr/sbin/oxenstored >/run/live-update.log 2>&1",
+      };
     default:
-      return awaitStep(step);
+      return { harm: ":" };
   }
 };
+
+/**
+ * Shell, in dom0: a change, and the harm as soon as so many of its steps are begun, or it is over. The watch on the journal fires when it is
+ * set, when the journal is made, and then once a step.
+ */
+const harmed = (change: string, step: number, { harm, after = ":" }: Harm) =>
+  `xenstore-watch -n ${String(step + 2)} /tool/virtflex/change/1/begun >/dev/null & watch=$!
+(sh -c 'echo $$ >/run/controller; exec ${change}'; status=$?; kill $watch 2>/dev/null; exit $status) & all=$!
+wait $watch
+(${harm}) >&2
+wait $all; status=$?
+(${after}) >&2
+exit $status`;
 
 /** What is done to guest or program from within, before the change. */
 const inside = (fault: Fault, pid: number): string | undefined => {
@@ -163,9 +181,11 @@ const perform = Effect.fnUntraced(function* ({ subject, cg }: Prepared, scenario
   if (within !== undefined) yield* guest.check(within);
   const timeout = scenario.fault === "guest paused past the deadline" ? "20s" : "240s";
   const { status, stderr } = yield* dom0.run(
-    `virtflex ${scenario.op} ${name} --vnodes 2,3 --timeout ${timeout} & change=$!
-${harmOf(scenario, name)}
-wait $change`,
+    harmed(
+      `virtflex ${scenario.op} ${name} --vnodes 2,3 --timeout ${timeout}`,
+      scenario.step,
+      harmOf(scenario.fault, name),
+    ),
     { timeout: "10 minutes" },
   );
   if (scenario.fault === "program stopped") yield* guest.run(`kill -CONT ${String(cg.pid)}`);

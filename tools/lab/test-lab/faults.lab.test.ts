@@ -1,0 +1,32 @@
+/**
+ * Changes while something goes wrong, a few of those that `npm run bench -- faults` draws. What must hold after each is in `whole/Faults.ts`.
+ */
+import { describe, expect, it } from "@jest/globals";
+import { Effect } from "effect";
+import { onLab } from "../src/Testing.ts";
+import { type Fault, runAll, scenarioOf } from "../src/whole/Faults.ts";
+
+/** The seed that draws each, and the status of a `virtflex` that it met; the last one leaves no guest. */
+const seeds: ReadonlyArray<readonly [number, Fault, number]> = [
+  [66, "pnode filled by another guest", 4],
+  [63, "controller killed", 137],
+  [11, "xenstored updated live", 0],
+  [125, "guest destroyed", 3],
+];
+
+describe("a change in which something goes wrong", () => {
+  it(
+    "ends in the state before or the state after, and nothing is lost",
+    onLab(function* (lab) {
+      const scenarios = seeds.map(([seed]) => scenarioOf(seed));
+      const outcomes = yield* runAll(lab, scenarios, (outcome) =>
+        Effect.sync(() => console.log(JSON.stringify(outcome))),
+      );
+      expect(outcomes.flatMap(({ seed, wrong }) => wrong.map((what) => ({ seed, what })))).toEqual(
+        [],
+      );
+      expect(outcomes.map(({ seed, fault, status }) => [seed, fault, status])).toEqual(seeds);
+    }),
+    20 * 60_000,
+  );
+});
