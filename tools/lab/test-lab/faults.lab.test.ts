@@ -11,7 +11,7 @@ const seeds: ReadonlyArray<readonly [number, Fault, number]> = [
   [66, "pnode filled by another guest", 4],
   [63, "controller killed", 137],
   [11, "xenstored updated live", 0],
-  [125, "guest destroyed", 3],
+  [125, "guest destroyed", 4],
 ];
 
 describe("a change in which something goes wrong", () => {
