@@ -43,11 +43,11 @@ interface Change {
   readonly leaving: boolean;
 }
 interface Run {
-  /** Repetitions a second. */
-  readonly rate: number;
-  /** Milliseconds on the clock of `performance`: end of the first and of the last repetition. */
+  /** Milliseconds on the clock of `performance`: when the first repetition was said to be over, and the last. */
   readonly from: number;
   readonly until: number;
+  /** Repetitions a second by that clock, of which the shares are known: the check of each result is part of it. */
+  readonly rate: number;
 }
 
 /** The page at `path` changes from now on; answers the changes that there have been. */
@@ -74,24 +74,23 @@ const shareOfBoth = (changes: ReadonlyArray<Change>, { from, until }: Run): numb
   return times.reduce((sum, time) => sum + time, 0) / (until - from);
 };
 
-/** Each repetition must be right; the first, which begins at no known time, doesn't count. */
-const rateOf = (text: string): number => {
-  const lines = text.split("\n");
-  if (!lines.every((line) => line.includes(" verified=yes "))) {
-    throw new Error(`a result is wrong:\n${text}`);
-  }
-  const times = lines.slice(1).map((line) => Number(/ seconds=([\d.]+)/.exec(line)?.[1]));
-  return times.length / times.reduce((sum, each) => sum + each, 0);
-};
-
 const run = (program: string, args: ReadonlyArray<string>, environment: NodeJS.ProcessEnv) =>
   Effect.promise(async (): Promise<Run> => {
     const env = { ...process.env, ...environment };
     const running = promisify(execFile)(program, [...args, "--seconds", String(seconds)], { env });
-    let from = Number.NaN;
-    running.child.stdout?.once("data", () => (from = performance.now()));
+    const said: Array<{ readonly at: number; readonly lines: number }> = [];
+    running.child.stdout?.on("data", (text: string) => {
+      said.push({ at: performance.now(), lines: text.split("\n").length - 1 });
+    });
     const { stdout } = await running;
-    return { rate: rateOf(stdout.trim()), from, until: performance.now() };
+    const wrong = stdout
+      .trim()
+      .split("\n")
+      .find((line) => !line.includes(" verified=yes "));
+    if (wrong !== undefined) throw new Error(`a result is wrong: ${wrong}`);
+    const [from = 0, until = 0] = [said[0]?.at, said.at(-1)?.at];
+    const lines = said.slice(1).reduce((sum, each) => sum + each.lines, 0);
+    return { from, until, rate: (1000 * lines) / (until - from) };
   });
 
 const figureOf = Effect.fnUntraced(function* (
