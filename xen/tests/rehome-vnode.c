@@ -2,7 +2,8 @@
 /*
  * rehome-vnode DOMID VNODE PNODE: in dom0, moves all memory of a running guest's vnode to a pnode, and has it come from there from now on.
  * rehome-vnode DOMID all PNODE: the same with all memory of a guest, which may be one without vnodes.
- * rehome-vnode DOMID round: each vnode, which is on the pnode of its number, goes to each other pnode and back.
+ * rehome-vnode DOMID home: each vnode's memory that is elsewhere comes to the pnode of the vnode's number.
+ * rehome-vnode DOMID round: each vnode goes to each other pnode, and home.
  * rehome-vnode: only the free pages of each pnode, when they stand still.
  *
  * Prints the counts of pages, the time, and the longest single hypercall.
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint32_t domid;
 static uint32_t nr_vnodes = 64, nr_ranges = 256, nr_vcpus = 1024;
@@ -100,6 +102,21 @@ static void move_all(unsigned int pnode)
 	move(0, last + 1, pnode);
 }
 
+/* A page that is in use is left where it is: for a moment by dom0, or for good by Xen. */
+static void go_home(void)
+{
+	for (unsigned int vnode = 0; vnode < nr_vnodes; vnode++) {
+		for (unsigned int tries = 0; tries < 50; tries++) {
+			uint64_t busy = total.busy;
+
+			move_vnode(vnode, vnode);
+			if (total.busy == busy)
+				break;
+			usleep(100000);
+		}
+	}
+}
+
 static void go_round(void)
 {
 	long free_pages[MAX_NODES];
@@ -108,15 +125,7 @@ static void go_round(void)
 	for (unsigned int step = 1; step <= nr_pnodes; step++)
 		for (unsigned int vnode = 0; vnode < nr_vnodes; vnode++)
 			move_vnode(vnode, (vnode + step) % nr_pnodes);
-	/* What was in use for a moment was left where it was. */
-	for (unsigned int vnode = 0; vnode < nr_vnodes; vnode++) {
-		uint64_t moved;
-
-		do {
-			moved = total.moved;
-			move_vnode(vnode, vnode % nr_pnodes);
-		} while (total.moved != moved);
-	}
+	go_home();
 }
 
 int main(int argc, char **argv)
@@ -132,11 +141,14 @@ int main(int argc, char **argv)
 	else if (argc == 4) {
 		read_vnuma();
 		move_vnode(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
+	} else if (argc == 3 && !strcmp(argv[2], "home")) {
+		read_vnuma();
+		go_home();
 	} else if (argc == 3 && !strcmp(argv[2], "round")) {
 		read_vnuma();
 		go_round();
 	} else
-		errx(2, "usage: rehome-vnode [DOMID {VNODE PNODE | all PNODE | round}]");
+		errx(2, "usage: rehome-vnode [DOMID {VNODE PNODE | all PNODE | home | round}]");
 	printf("moved %lu resident %lu busy %lu unmovable %lu seconds %.3f longest %.3f\n", (long)total.moved, (long)total.resident,
 	       (long)total.busy, (long)total.unmovable, took, longest);
 	return 0;
