@@ -318,16 +318,24 @@ static enum vf_code vf_settle(void)
 static bool vf_undo_out(struct vf_node *node)
 {
 	const struct vf_undo *undo = &vf_undo[node->nid];
+	unsigned long come;
 
 	vf_drain_end(node);
 	node->target_kib = undo->target_kib;
 	node->capacity_kib = undo->capacity_kib;
 	WRITE_ONCE(node->state, undo->state);
 
-	return !undo->pages_out || vf_balloon_in(node, undo->pages_out) == undo->pages_out;
+	come = vf_balloon_in(node, undo->pages_out);
+	if (come < undo->pages_out && !vf_request_stop())
+		vf_request_why("node %d: the host gave back %lu of %lu KiB", node->nid,
+			       come * VF_KIB_PER_PAGE, undo->pages_out * VF_KIB_PER_PAGE);
+	return come == undo->pages_out;
 }
 
-/* Takes back what the change gave. Returns whether all of it has gone. */
+/*
+ * Takes back what the change gave, or as much of it as can be had. Returns
+ * whether all of it has gone.
+ */
 static bool vf_undo_in(struct vf_node *node)
 {
 	const struct vf_undo *undo = &vf_undo[node->nid];
@@ -335,9 +343,10 @@ static bool vf_undo_in(struct vf_node *node)
 
 	if (!undo->pages_in)
 		return true;
-	if (!vf_drain_begin(node, undo->state == VF_NODE_OFFLINE) &&
-	    !vf_drain(node, undo->pages_in, undo->pages_in))
+	if (!vf_drain_begin(node, undo->state == VF_NODE_OFFLINE)) {
+		vf_drain(node, undo->pages_in, undo->pages_in);
 		gone = vf_balloon_out(node, undo->pages_in);
+	}
 	vf_drain_end(node);
 	return gone >= undo->pages_in;
 }

@@ -170,8 +170,10 @@ enum vf_code vf_request_stop(void)
 		return vf_stop;
 
 	if (vf_undoing) {
-		if (ktime_after(now, vf_deadline))
+		if (ktime_after(now, vf_deadline)) {
+			vf_request_why("undoing it takes more than %d s", VF_UNDO_MS / 1000);
 			vf_stop = VF_DEADLINE;
+		}
 		return vf_stop;
 	}
 

@@ -17,7 +17,8 @@ describe("virtflex.ko in every state", () => {
       yield* g.start("stubborn");
 
       const cancelled = Effect.fnUntraced(function* (id: number, state: string) {
-        expect([state, yield* g.cancelIn(id, state)]).toEqual([state, "cancelled"]);
+        const answer = yield* g.cancelIn(id, state);
+        expect([state, answer, yield* g.status("why")]).toEqual([state, "cancelled", "-"]);
       });
 
       const unseen = yield* g.begin("cancel", using(...vnodes));
