@@ -42,7 +42,7 @@ const lab: Stage = {
   name: "lab: a real Xen host",
   command: [
     ...["npm", "run", "test:lab", "--", "tools/lab", "packages/xen-control", "packages/cli"],
-    "kernel/module/test-lab/(module|autoload|stock)",
+    "kernel/module/test-lab/(module|autoload|stock|states)",
     "xen/test-lab/(dom0|rehome)",
   ],
 };
