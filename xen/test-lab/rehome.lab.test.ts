@@ -131,7 +131,10 @@ describe("moving the memory of a guest that writes it", () => {
       yield* lab.dom0.check(
         "for i in $(seq 600); do pidof rehome-vnode >/dev/null || exit 0; sleep 0.1; done; exit 1",
       );
-      expect(yield* lab.dom0.check("cat /tmp/moving")).toMatch(/rehome-vnode: .*d\d+.*: /);
+      // It ends in a move, or finds a domain that has lost its vnodes already.
+      expect(yield* lab.dom0.check("cat /tmp/moving")).toMatch(
+        /^rehome-vnode: (.*d\d+.*: .+|d\d+ has no vnode 0)$/m,
+      );
       // What dom0 still has mapped of it goes last.
       yield* placement(lab, domid).pipe(
         Effect.delay("1 second"),
