@@ -55,8 +55,12 @@ const bench = Effect.gen(function* () {
     return { ms: changed.elapsedMs, times };
   });
 
-  /** From the moment when xl is called until the guest has what it was told to have. */
-  const stock = Effect.fnUntraced(function* (vcpus: number, mib: number, above: boolean) {
+  /**
+   * From the moment when xl is called until the guest has so many KiB. xl counts in MiB, and the stock balloon a little less than
+   * it is told: what the guest has not had from its beginning.
+   */
+  const stock = Effect.fnUntraced(function* (vcpus: number, kib: number, above: boolean) {
+    const mib = above ? Math.ceil(kib / 1024) : Math.floor(kib / 1024);
     const clocks = { dom0: yield* Clocks.align(dom0), guest: yield* Clocks.align(guest) };
     const cpus = vcpus === 1 ? "0" : `0-${vcpus - 1}`;
     const [began, ended] = yield* Effect.all(
@@ -65,7 +69,7 @@ const bench = Effect.gen(function* () {
           dom0,
           `echo "$EPOCHREALTIME"; xl vcpu-set ${name} ${vcpus}; xl mem-set ${name} ${mib}m`,
         ),
-        bash(guest, awaitShape(cpus, mib * 1024, above)),
+        bash(guest, awaitShape(cpus, kib, above)),
       ],
       { concurrency: "unbounded" },
     );
@@ -93,9 +97,8 @@ const bench = Effect.gen(function* () {
       const grown = yield* ours("expand");
       note(`${state} out, ours`, shrunk.ms);
       note(`${state} in, ours`, grown.ms);
-      const target = Math.floor((whole - freed) / 1024);
-      note(`${state} out, xl`, yield* stock(3, target, false));
-      note(`${state} in, xl`, yield* stock(4, Math.floor(whole / 1024), true));
+      note(`${state} out, xl`, yield* stock(3, whole - freed, false));
+      note(`${state} in, xl`, yield* stock(4, whole, true));
       if (turn === turns - 1) {
         for (const [verb, { times }] of [
           ["out", shrunk],
