@@ -12,7 +12,14 @@
 #include <unistd.h>
 
 #include "reset_move.h"
+#include "reset_pace.h"
 #include "reset_rest.h"
+
+/* What threads move at a pace of its own. */
+enum kind { SMALL, LARGE, KINDS };
+
+/* Of this machine: threads that may move it side by side; 0: not known yet. */
+static atomic_uint known_width[KINDS];
 
 struct vfrt_reset {
 	struct vfrt_reset_request request;
@@ -21,9 +28,12 @@ struct vfrt_reset {
 	struct vfrt_regions regions;
 	size_t *first_piece; /* of each region; one more: of all */
 	uint64_t *rank;	     /* of each piece's first page */
-	atomic_size_t next_piece;
 	struct vfrt_rest again; /* all there is to do; none: everything */
-	pthread_mutex_t mutex;	/* of result and rest */
+	/* Under the mutex, from here on. */
+	pthread_mutex_t mutex;
+	pthread_cond_t piece_ended;
+	size_t next_piece;
+	struct vfrt_pace pace[KINDS];
 	struct vfrt_reset_result result;
 	struct vfrt_rest rest;
 };
@@ -239,6 +249,13 @@ int vfrt_reset_begin(struct vfrt_reset **begun, const struct vfrt_reset_request 
 	reset->request = *request;
 	reset->mover = (struct vfrt_mover){ kernel, &reset->targets, -1, request->module };
 	pthread_mutex_init(&reset->mutex, NULL);
+	pthread_cond_init(&reset->piece_ended, NULL);
+	for (enum kind kind = 0; kind < KINDS; kind++) {
+		unsigned known = atomic_load(&known_width[kind]);
+
+		reset->pace[kind] = (struct vfrt_pace){ .width = known ? known : 1,
+							.settled = known > 0 };
+	}
 	begin_round(reset);
 	if (leaves_work(reset, kernel))
 		rc = vfrt_regions_read(&reset->regions, kernel->proc);
@@ -277,21 +294,9 @@ int vfrt_reset_again(struct vfrt_reset *reset, int module)
 	reset->rest = (struct vfrt_rest){ 0 };
 	vfrt_rest_sort(&reset->again);
 	reset->result = (struct vfrt_reset_result){ .way = reset->result.way };
-	atomic_store(&reset->next_piece, 0);
+	reset->next_piece = 0;
 	begin_round(reset);
 	return look_again(reset);
-}
-
-static void add(struct vfrt_reset *reset, const struct vfrt_part *part,
-		const struct vfrt_reset_result *done)
-{
-	pthread_mutex_lock(&reset->mutex);
-	reset->result.moved += done->moved;
-	for (int reason = 0; reason < VFRT_RESET_REASONS; reason++)
-		reset->result.left[reason] += done->left[reason];
-	if (done->left[VFRT_RESET_BUSY] || done->left[VFRT_RESET_NO_MEMORY])
-		vfrt_rest_add(&reset->rest, part->start);
-	pthread_mutex_unlock(&reset->mutex);
 }
 
 /* Of the region that piece number is of. */
@@ -310,18 +315,71 @@ static size_t find_region(const struct vfrt_reset *reset, size_t number)
 	return low;
 }
 
-static void move_piece(struct vfrt_reset *reset, struct vfrt_piece *piece, size_t number)
+static struct vfrt_part numbered_part(const struct vfrt_reset *reset, size_t number)
 {
 	size_t i = find_region(reset, number);
-	struct vfrt_part part = part_of(&reset->regions.region[i], number - reset->first_piece[i],
-					reset->rank[number]);
-	struct vfrt_reset_result done = { 0 };
 
-	if (reset->again.count > 0 &&
-	    (part.region->changed || !vfrt_rest_meets(&reset->again, part.start, part.end)))
-		return;
-	vfrt_move_piece(&reset->mover, piece, &part, &done);
-	add(reset, &part, &done);
+	return part_of(&reset->regions.region[i], number - reset->first_piece[i],
+		       reset->rank[number]);
+}
+
+static enum kind kind_of(const struct vfrt_region *region)
+{
+	return region->has_thp || region->page_size > 4096 ? LARGE : SMALL;
+}
+
+static bool needs_nothing(const struct vfrt_reset *reset, const struct vfrt_part *part)
+{
+	return reset->again.count > 0 &&
+	       (part->region->changed ||
+		!vfrt_rest_meets(&reset->again, part->start, part->end));
+}
+
+/* Waits until the calling thread may take the next piece; false: none is left. */
+static bool take_piece(struct vfrt_reset *reset, struct vfrt_part *part)
+{
+	const struct vfrt_reset_kernel *kernel = reset->mover.kernel;
+	size_t total = reset->first_piece[reset->regions.count];
+	bool taken = false;
+
+	pthread_mutex_lock(&reset->mutex);
+	while (!taken && reset->next_piece < total) {
+		struct vfrt_pace *pace;
+
+		*part = numbered_part(reset, reset->next_piece);
+		pace = &reset->pace[kind_of(part->region)];
+		if (needs_nothing(reset, part)) {
+			reset->next_piece++;
+		} else if (vfrt_pace_may_begin(pace)) {
+			reset->next_piece++;
+			vfrt_pace_begin(pace, kernel->now(kernel->context));
+			taken = true;
+		} else {
+			pthread_cond_wait(&reset->piece_ended, &reset->mutex);
+		}
+	}
+	pthread_mutex_unlock(&reset->mutex);
+	return taken;
+}
+
+static void end_piece(struct vfrt_reset *reset, const struct vfrt_part *part,
+		      const struct vfrt_reset_result *done)
+{
+	const struct vfrt_reset_kernel *kernel = reset->mover.kernel;
+	enum kind kind = kind_of(part->region);
+	struct vfrt_pace *pace = &reset->pace[kind];
+
+	pthread_mutex_lock(&reset->mutex);
+	vfrt_pace_end(pace, done->moved, kernel->now(kernel->context));
+	if (pace->settled)
+		atomic_store(&known_width[kind], pace->width);
+	reset->result.moved += done->moved;
+	for (int reason = 0; reason < VFRT_RESET_REASONS; reason++)
+		reset->result.left[reason] += done->left[reason];
+	if (done->left[VFRT_RESET_BUSY] || done->left[VFRT_RESET_NO_MEMORY])
+		vfrt_rest_add(&reset->rest, part->start);
+	pthread_cond_broadcast(&reset->piece_ended);
+	pthread_mutex_unlock(&reset->mutex);
 }
 
 static struct vfrt_region *region_of(struct vfrt_reset *reset, uintptr_t address)
@@ -356,14 +414,17 @@ static void keep_stack(struct vfrt_reset *reset)
 void vfrt_reset_work(struct vfrt_reset *reset)
 {
 	struct vfrt_piece *piece = malloc(sizeof *piece);
-	size_t total = reset->first_piece[reset->regions.count];
-	size_t number;
+	struct vfrt_part part;
 
 	if (!piece)
 		return;
 	keep_stack(reset);
-	while ((number = atomic_fetch_add(&reset->next_piece, 1)) < total)
-		move_piece(reset, piece, number);
+	while (take_piece(reset, &part)) {
+		struct vfrt_reset_result done = { 0 };
+
+		vfrt_move_piece(&reset->mover, piece, &part, &done);
+		end_piece(reset, &part, &done);
+	}
 	free(piece);
 }
 
@@ -381,6 +442,7 @@ void vfrt_reset_end(struct vfrt_reset *reset)
 	vfrt_regions_free(&reset->regions);
 	free(reset->first_piece);
 	free(reset->rank);
+	pthread_cond_destroy(&reset->piece_ended);
 	pthread_mutex_destroy(&reset->mutex);
 	free(reset);
 }

@@ -121,11 +121,18 @@ static struct worker {
 
 static pthread_barrier_t ready, done;
 
+/* Where the first page begins that begins in the block. */
+static size_t first_of(unsigned block, unsigned threads)
+{
+	size_t start = (bytes / threads + 1) * block;
+
+	return start < bytes ? (start + step - 1) / step * step : bytes;
+}
+
 static void *work(void *argument)
 {
 	struct worker *me = argument;
-	size_t first = bytes / me->of * me->number / step * step;
-	size_t end = me->number + 1 == me->of ? bytes : bytes / me->of * (me->number + 1);
+	size_t first = first_of(me->number, me->of), end = first_of(me->number + 1, me->of);
 
 	run_on(me->number % LAST);
 	pthread_barrier_wait(&ready);

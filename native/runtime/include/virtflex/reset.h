@@ -11,8 +11,9 @@
  *		move_pages(2) the rest
  *   move_pages	on every kernel
  *
- * Other than the first, the ways are eager: in batches, by all threads that take
- * part.  A reset is one object that many threads work on:
+ * Other than the first, the ways are eager: in batches, by as many of the threads
+ * that take part as are faster together.  A reset is one object that many threads
+ * work on:
  *
  *	vfrt_reset_begin (reset, request, kernel)	one thread
  *	vfrt_reset_work (reset)				any number of them
