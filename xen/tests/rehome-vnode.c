@@ -3,6 +3,7 @@
  * rehome-vnode DOMID VNODE PNODE: in dom0, moves all memory of a running guest's vnode to a pnode, and has it come from there from now on.
  * rehome-vnode DOMID all PNODE: the same with all memory of a guest, which may be one without vnodes.
  * rehome-vnode DOMID home: each vnode's memory that is elsewhere comes to the pnode of the vnode's number.
+ * rehome-vnode DOMID VNODE forever: to pnode 1 and to pnode 0 in turns, until that fails.
  * rehome-vnode DOMID round: each vnode goes to each other pnode, and home.
  * rehome-vnode: only the free pages of each pnode, when they stand still.
  *
@@ -128,6 +129,15 @@ static void go_round(void)
 	go_home();
 }
 
+static void go_to_and_fro(unsigned int vnode)
+{
+	for (unsigned int pnode = 1;; pnode = !pnode) {
+		move_vnode(vnode, pnode);
+		printf("moved\n");
+		fflush(stdout);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	harness_open();
@@ -138,7 +148,10 @@ int main(int argc, char **argv)
 	domid = strtoul(argv[1], NULL, 10);
 	if (argc == 4 && !strcmp(argv[2], "all"))
 		move_all(strtoul(argv[3], NULL, 10));
-	else if (argc == 4) {
+	else if (argc == 4 && !strcmp(argv[3], "forever")) {
+		read_vnuma();
+		go_to_and_fro(strtoul(argv[2], NULL, 10));
+	} else if (argc == 4) {
 		read_vnuma();
 		move_vnode(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10));
 	} else if (argc == 3 && !strcmp(argv[2], "home")) {
@@ -148,7 +161,7 @@ int main(int argc, char **argv)
 		read_vnuma();
 		go_round();
 	} else
-		errx(2, "usage: rehome-vnode [DOMID {VNODE PNODE | all PNODE | home | round}]");
+		errx(2, "usage: rehome-vnode [DOMID {VNODE {PNODE | forever} | all PNODE | home | round}]");
 	printf("moved %lu resident %lu busy %lu unmovable %lu seconds %.3f longest %.3f\n", (long)total.moved, (long)total.resident,
 	       (long)total.busy, (long)total.unmovable, took, longest);
 	return 0;
