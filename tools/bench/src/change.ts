@@ -92,6 +92,7 @@ const bench = Effect.gen(function* () {
       );
     }
     for (let turn = 0; turn < turns; turn++) {
+      yield* say(`change: ${state}, turn ${turn + 1} of ${turns}`);
       const shrunk = yield* ours("shrink");
       const freed = whole - (yield* current);
       const grown = yield* ours("expand");

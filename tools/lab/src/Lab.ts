@@ -511,21 +511,20 @@ export const up = (
   Scope.Scope
 > => Effect.map(start(options), ({ lab }) => lab);
 
-/** A guest under emulation is, rarely, lost before its kernel prints anything (docs/lab.md): so often it is started again. */
+/** A guest under emulation is, rarely, lost before its kernel prints anything, or soon after (docs/lab.md): so often it is started again. */
 const mostGuestRetries = 2;
 
 /**
- * Starts the standard guest of a lab, and starts it again if it does not boot; each such retry is reported. Gives their number.
+ * Starts a guest by `create`, and again if it does not boot; each such retry is reported. Gives their number.
  *
  * @since 0.1.0
  */
-export const startGuest = Effect.fn("Lab.startGuest")(function* (
-  lab: Lab,
+export const retryBoot = Effect.fn("Lab.retryBoot")(function* (
+  create: ReturnType<Lab["createGuest"]>,
   report: (line: string) => Effect.Effect<void>,
 ) {
   let retries = 0;
-  yield* report(`booting guest ${defaultGuest}`);
-  yield* lab.createGuest().pipe(
+  yield* create.pipe(
     Effect.tapErrorTag("BootFailed", (error) =>
       retries === mostGuestRetries
         ? Effect.void
@@ -534,6 +533,19 @@ export const startGuest = Effect.fn("Lab.startGuest")(function* (
     Effect.retry({ times: mostGuestRetries, while: ({ _tag }) => _tag === "BootFailed" }),
   );
   return retries;
+});
+
+/**
+ * Starts the standard guest of a lab, as `retryBoot` does.
+ *
+ * @since 0.1.0
+ */
+export const startGuest = Effect.fn("Lab.startGuest")(function* (
+  lab: Lab,
+  report: (line: string) => Effect.Effect<void>,
+) {
+  yield* report(`booting guest ${defaultGuest}`);
+  return yield* retryBoot(lab.createGuest(), report);
 });
 
 /** As `up`, with the standard guest; then leaves the lab running when this process ends. @since 0.1.0 */

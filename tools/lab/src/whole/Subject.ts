@@ -5,7 +5,7 @@
  */
 import { Duration, Effect, Schema } from "effect";
 import { CommandFailed } from "../LabError.ts";
-import type { Host, Lab } from "../Lab.ts";
+import { type Host, type Lab, retryBoot } from "../Lab.ts";
 
 /** Memory of each vnode of a subject, in MiB. @since 0.1.0 */
 export const vnodeMiB = 256;
@@ -91,8 +91,11 @@ export const byLine = (onLine: (line: string) => void) => {
  */
 export const make = Effect.fn("Subject.make")(function* (lab: Lab, name: string) {
   const { dom0 } = lab;
+  const { nodes, cpus } = lab.status.shape;
   yield* Effect.acquireRelease(
-    lab.createGuest(config(name, lab.status.shape.nodes, lab.status.shape.cpus), "6 minutes"),
+    retryBoot(lab.createGuest(config(name, nodes, cpus), "4 minutes"), (line) =>
+      Effect.sync(() => void process.stderr.write(`${line}\n`)),
+    ),
     () => Effect.ignore(dom0.run(`xl destroy ${name}`)),
   );
   yield* dom0.check(`xl sched-credit2 -d ${name} -c 100`);
