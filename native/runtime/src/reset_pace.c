@@ -35,8 +35,8 @@ void vfrt_pace_end(struct vfrt_pace *pace, uint64_t pages, uint64_t now)
 	pace->moving--;
 	if (pace->settled)
 		return;
-	/* Where nothing was to be moved, it is as if it had not begun. */
-	if (pages == 0) {
+	/* It is as if it had not begun. */
+	if (pages < VFRT_PACE_PAGES) {
 		pace->begun--;
 		pace->most = 0;
 		return;

@@ -16,6 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Pages that have moved of a piece which tells something: of smaller ones the
+ * time is that of system calls. */
+#define VFRT_PACE_PAGES 1024
+
 struct vfrt_pace {
 	unsigned width; /* threads that may move a piece at once; 1 at first */
 	bool settled;	/* more would not be faster */

@@ -78,14 +78,14 @@ static void one_thread_says_nothing_of_two(void)
 	CHECK(pace.width == 4);
 }
 
-static void pieces_of_which_nothing_moves_say_nothing(void)
+static void pieces_of_which_little_moves_say_nothing(void)
 {
 	struct vfrt_pace pace = fresh();
 
 	move_side_by_side(&pace, 2, 1000);
 	vfrt_pace_begin(&pace, now);
 	vfrt_pace_begin(&pace, now);
-	vfrt_pace_end(&pace, 0, now);
+	vfrt_pace_end(&pace, VFRT_PACE_PAGES - 1, now);
 	now += 1000;
 	vfrt_pace_end(&pace, PIECE, now);
 	move_side_by_side(&pace, 1, 1000);
@@ -100,6 +100,6 @@ int main(void)
 	as_many_as_are_faster_together();
 	one_where_they_hold_each_other_up();
 	one_thread_says_nothing_of_two();
-	pieces_of_which_nothing_moves_say_nothing();
+	pieces_of_which_little_moves_say_nothing();
 	return 0;
 }
