@@ -18,7 +18,7 @@
 /* What threads move at a pace of its own. */
 enum kind { SMALL, LARGE, KINDS };
 
-/* Of this machine: threads that may move it side by side; 0: not known yet. */
+/* Of this machine: threads that are fastest side by side; 0: not known yet. */
 static atomic_uint known_width[KINDS];
 
 struct vfrt_reset {
@@ -344,13 +344,14 @@ static bool take_piece(struct vfrt_reset *reset, struct vfrt_part *part)
 
 	pthread_mutex_lock(&reset->mutex);
 	while (!taken && reset->next_piece < total) {
-		struct vfrt_pace *pace;
+		struct vfrt_pace *pace, *other;
 
 		*part = numbered_part(reset, reset->next_piece);
 		pace = &reset->pace[kind_of(part->region)];
+		other = &reset->pace[KINDS - 1 - kind_of(part->region)];
 		if (needs_nothing(reset, part)) {
 			reset->next_piece++;
-		} else if (vfrt_pace_may_begin(pace)) {
+		} else if (vfrt_pace_may_begin(pace) && other->moving == 0) {
 			reset->next_piece++;
 			vfrt_pace_begin(pace, kernel->now(kernel->context));
 			taken = true;

@@ -3,46 +3,47 @@
 
 bool vfrt_pace_may_begin(const struct vfrt_pace *pace)
 {
-	return (pace->settled ? pace->moving : pace->begun) < pace->width;
+	return pace->moving < pace->width;
+}
+
+static void begin_round(struct vfrt_pace *pace, uint64_t now)
+{
+	pace->start = pace->last = now;
+	pace->busy = pace->pages = 0;
+}
+
+static void pass_time(struct vfrt_pace *pace, uint64_t now)
+{
+	pace->busy += pace->moving * (now - pace->last);
+	pace->last = now;
 }
 
 void vfrt_pace_begin(struct vfrt_pace *pace, uint64_t now)
 {
+	if (pace->moving == 0 && pace->pages == 0)
+		begin_round(pace, now);
+	pass_time(pace, now);
 	pace->moving++;
-	if (pace->moving > pace->most)
-		pace->most = pace->moving;
-	if (pace->begun++ == 0)
-		pace->start = now;
 }
 
 static void end_round(struct vfrt_pace *pace, uint64_t now)
 {
-	uint64_t rate = pace->pages * UINT64_C(1000000000) / (now - pace->start + 1);
-	bool faster = rate > pace->rate + pace->rate / 10;
+	uint64_t took = now - pace->start + 1;
+	uint64_t rate = pace->pages * UINT64_C(1000000000) / took;
 
-	/* Fewer threads than might have moved say nothing. */
-	if (pace->most == pace->width) {
-		pace->width = faster ? 2 * pace->width : pace->width / 2;
-		pace->settled = !faster;
+	if (pace->busy >= took / 5 * 4 * pace->width) {
+		pace->settled = pace->rate > 0 && rate <= pace->rate + pace->rate / 10;
+		pace->width = pace->settled ? pace->width / 2 : 2 * pace->width;
 		pace->rate = rate;
 	}
-	pace->begun = pace->ended = pace->most = 0;
-	pace->pages = 0;
+	begin_round(pace, now);
 }
 
 void vfrt_pace_end(struct vfrt_pace *pace, uint64_t pages, uint64_t now)
 {
+	pass_time(pace, now);
 	pace->moving--;
-	if (pace->settled)
-		return;
-	/* It is as if it had not begun. */
-	if (pages < VFRT_PACE_PAGES) {
-		pace->begun--;
-		pace->most = 0;
-		return;
-	}
-	pace->ended++;
 	pace->pages += pages;
-	if (pace->ended == pace->width)
+	if (!pace->settled && pace->pages >= (uint64_t)VFRT_PACE_PAGES * pace->width)
 		end_round(pace, now);
 }

@@ -7,8 +7,9 @@
  * nothing; threads that move pages, too, hold each other up, by how much depends on
  * what an interrupt costs: in a virtual machine one alone may be the fastest.
  *
- * Found out in rounds of as many pieces as threads may move one at once: first one,
- * then twice as many each time, while that is faster by a tenth at least.
+ * Found out in rounds: one thread first, then twice as many each time, while that is
+ * faster by a tenth at least.  A round ends when enough pages have moved, and says
+ * something if nearly all of the threads that may move were moving nearly always.
  */
 #ifndef VFRT_RESET_PACE_H
 #define VFRT_RESET_PACE_H
@@ -16,18 +17,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Pages that have moved of a piece which tells something: of smaller ones the
- * time is that of system calls. */
-#define VFRT_PACE_PAGES 1024
+/* Of a round, for each thread that may move. */
+#define VFRT_PACE_PAGES 4096
 
 struct vfrt_pace {
-	unsigned width; /* threads that may move a piece at once; 1 at first */
+	unsigned width; /* threads that may move a piece at once; at least 1 */
 	bool settled;	/* more would not be faster */
 	unsigned moving;
 	/* Of this round. */
-	unsigned begun, ended, most; /* that moved at once */
 	uint64_t start, pages;
-	uint64_t rate; /* of the round before, with half as many: pages a second */
+	uint64_t busy; /* ns of all threads that moved, until `last` */
+	uint64_t last;
+	/* Of the round before, with half as many: pages a second; 0: there was none. */
+	uint64_t rate;
 };
 
 bool vfrt_pace_may_begin(const struct vfrt_pace *pace);

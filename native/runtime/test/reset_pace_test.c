@@ -78,20 +78,42 @@ static void one_thread_says_nothing_of_two(void)
 	CHECK(pace.width == 4);
 }
 
-static void pieces_of_which_little_moves_say_nothing(void)
+static void small_pieces_make_a_round_together(void)
+{
+	struct vfrt_pace pace = fresh();
+
+	for (unsigned piece = 0; piece < 3; piece++) {
+		vfrt_pace_begin(&pace, now);
+		vfrt_pace_end(&pace, VFRT_PACE_PAGES / 4, now += 250);
+		CHECK(pace.width == 1);
+	}
+	vfrt_pace_begin(&pace, now);
+	vfrt_pace_end(&pace, VFRT_PACE_PAGES / 4, now += 250);
+	CHECK(pace.width == 2 && pace.rate > 0);
+}
+
+static void a_thread_that_comes_late_says_nothing(void)
 {
 	struct vfrt_pace pace = fresh();
 
 	move_side_by_side(&pace, 2, 1000);
 	vfrt_pace_begin(&pace, now);
-	vfrt_pace_begin(&pace, now);
-	vfrt_pace_end(&pace, VFRT_PACE_PAGES - 1, now);
-	now += 1000;
-	vfrt_pace_end(&pace, PIECE, now);
-	move_side_by_side(&pace, 1, 1000);
+	vfrt_pace_begin(&pace, now += 900);
+	vfrt_pace_end(&pace, PIECE, now += 100);
+	vfrt_pace_end(&pace, PIECE, now += 900);
 	CHECK(pace.width == 2 && !pace.settled);
 	move_side_by_side(&pace, 2, 1000);
 	CHECK(pace.width == 4);
+}
+
+static void a_process_that_stood_still_goes_on(void)
+{
+	struct vfrt_pace pace = fresh();
+
+	for (unsigned round = 0; round < 9; round++) {
+		move_side_by_side(&pace, 4, UINT64_C(86400000000000));
+		CHECK(vfrt_pace_may_begin(&pace));
+	}
 }
 
 int main(void)
@@ -100,6 +122,8 @@ int main(void)
 	as_many_as_are_faster_together();
 	one_where_they_hold_each_other_up();
 	one_thread_says_nothing_of_two();
-	pieces_of_which_little_moves_say_nothing();
+	small_pieces_make_a_round_together();
+	a_thread_that_comes_late_says_nothing();
+	a_process_that_stood_still_goes_on();
 	return 0;
 }
