@@ -93,7 +93,7 @@ export const make = Effect.fn("Subject.make")(function* (lab: Lab, name: string)
   const { dom0 } = lab;
   const { nodes, cpus } = lab.status.shape;
   yield* Effect.acquireRelease(
-    retryBoot(lab.createGuest(config(name, nodes, cpus), "4 minutes"), (line) =>
+    retryBoot(lab.createGuest(config(name, nodes, cpus), "6 minutes"), (line) =>
       Effect.sync(() => void process.stderr.write(`${line}\n`)),
     ),
     () => Effect.ignore(dom0.run(`xl destroy ${name}`)),
