@@ -344,16 +344,16 @@ static bool take_piece(struct vfrt_reset *reset, struct vfrt_part *part)
 
 	pthread_mutex_lock(&reset->mutex);
 	while (!taken && reset->next_piece < total) {
-		struct vfrt_pace *pace, *other;
+		enum kind kind;
 
 		*part = numbered_part(reset, reset->next_piece);
-		pace = &reset->pace[kind_of(part->region)];
-		other = &reset->pace[KINDS - 1 - kind_of(part->region)];
+		kind = kind_of(part->region);
 		if (needs_nothing(reset, part)) {
 			reset->next_piece++;
-		} else if (vfrt_pace_may_begin(pace) && other->moving == 0) {
+		} else if (vfrt_pace_may_begin(&reset->pace[kind]) &&
+			   reset->pace[!kind].moving == 0) {
 			reset->next_piece++;
-			vfrt_pace_begin(pace, kernel->now(kernel->context));
+			vfrt_pace_begin(&reset->pace[kind], kernel->now(kernel->context));
 			taken = true;
 		} else {
 			pthread_cond_wait(&reset->piece_ended, &reset->mutex);
