@@ -5,8 +5,8 @@
  *
  *     region SAMPLES INNER HEAP     prints "parallel NS", "for NS", "barrier NS", "task NS"
  *
- * HEAP bytes are allocated first: they move what the runtime allocates, at the end
- * of the heap.
+ * HEAP bytes are allocated before the first region and after it: they move what the
+ * runtime allocates, its pool of threads and then its teams.
  */
 #include <omp.h>
 #include <stdbool.h>
@@ -89,7 +89,7 @@ static void measure(const char *name, void (*construct)(int), int samples, int i
  * where a team fits into one, malloc takes longer, and did not in another run. */
 static bool fill_heap(int more)
 {
-	void *volatile taken = NULL;
+	void *volatile taken = malloc(more);
 
 	regions(1);
 	for (int i = 0; i < BLOCKS; i++)
