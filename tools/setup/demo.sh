@@ -9,4 +9,4 @@ if [ "${1-}" = --host ] && [ "${2-}" = lab ]; then
 	shift 2
 	exec "$here/setup.sh" 'build lab' node tools/lab/dist/demo.js "$@"
 fi
-exec "$here/setup.sh" build node packages/cli/dist/main.js demo "$@"
+exec "$here/setup.sh" build node packages/cli/build/main.js demo "$@"

@@ -2,7 +2,7 @@
 // npm links this before anything is built; what it runs is made by the build.
 import { existsSync } from "node:fs";
 
-const main = new URL("../dist/main.js", import.meta.url);
+const main = new URL("../build/main.js", import.meta.url);
 if (existsSync(main)) {
   await import(main.href);
 } else {

@@ -6,7 +6,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The top of the repository, seen from packages/cli/{src,dist}. */
+/** The top of the repository, seen from packages/cli/{src,build}. */
 export const repository = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** Something that the build makes is not there. @since 0.1.0 */

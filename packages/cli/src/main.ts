@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Starts the command, from compiled code where there is some: most of what a
- * short command costs is loading it.
+ * Starts the command: bundled, and from compiled code where there is some, as
+ * most of what a short command costs is loading it.
  */
 import { enableCompileCache } from "node:module";
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 export const repository = fileURLToPath(new URL("../../../", import.meta.url));
-const program = join(repository, "packages/cli/dist/main.js");
+const program = join(repository, "packages/cli/build/main.js");
 /** Node's usual place, also for those that get a temporary directory of their own. */
 const compileCache = join(tmpdir(), "node-compile-cache");
 export const fixture = (name: string) =>

@@ -13,7 +13,7 @@ import { RuntimeMissing } from "./LaunchError.ts";
 const missing = (detail: string) =>
   new RuntimeMissing({ runtime: "libgomp", detail, remedy: "gcc-libgomp/build.sh" });
 
-/** Seen from packages/omp-runtime-shim/{src,dist}; absent where only the package was installed. */
+/** Seen from packages/omp-runtime-shim/{src,dist}, and from packages/cli/build, where the command is bundled; absent where only the package was installed. */
 const buildScript = fileURLToPath(new URL("../../../gcc-libgomp/build.sh", import.meta.url));
 
 /** Of this source tree: built if it was not, telling of it on stderr. */

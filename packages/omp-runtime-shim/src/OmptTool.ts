@@ -7,7 +7,7 @@ import { Effect, FileSystem } from "effect";
 import { fileURLToPath } from "node:url";
 import { RuntimeMissing } from "./LaunchError.ts";
 
-/** Seen from packages/omp-runtime-shim/{src,dist}. */
+/** Seen from packages/omp-runtime-shim/{src,dist}, and from packages/cli/build, where the command is bundled. */
 const builtTool = fileURLToPath(
   new URL("../../../native/ompt/build/libvirtflex-ompt.so", import.meta.url),
 );

@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, "../../..");
 
 /** Starts `virtflex embedded serve` on a socket, with more arguments, and waits until it is ready. @since 0.1.0 */
 export const serve = Effect.fnUntraced(function* (socket: string, ...more: ReadonlyArray<string>) {
-  const program = join(root, "packages/cli/dist/main.js");
+  const program = join(root, "packages/cli/build/main.js");
   const server = yield* ChildProcess.make(
     process.execPath,
     [program, "embedded", "serve", "--socket", socket, ...more],
