@@ -3,12 +3,14 @@
  *
  * @since 0.1.0
  */
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import {
   accessSync,
+  closeSync,
   constants,
   existsSync,
   mkdirSync,
+  openSync,
   readFileSync,
   rmSync,
   statSync,
@@ -17,6 +19,7 @@ import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
 import { Duration, Effect, Exit, type Scope } from "effect";
 import * as Command from "./Command.ts";
 import * as GuestConfig from "./GuestConfig.ts";
@@ -259,19 +262,24 @@ const supervise = (
     const locks = join(Stage.cacheDirectory(), "locks");
     mkdirSync(locks, { recursive: true });
     const extension = import.meta.filename.endsWith(".ts") ? "ts" : "js";
+    // A pipe of this process' would not end while the lab is up.
+    const log = join(locks, `${basename(plan.state)}.log`);
     let released = false;
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(
+      Effect.sync(() => {
+        const stderr = openSync(log, "a");
+        const started = spawn(
           "flock",
           [
             ...["--nonblock", "--no-fork", "--conflict-exit-code", String(lockHeld)],
             ...[join(locks, basename(plan.state)), process.execPath],
             join(import.meta.dirname, `Supervisor.${extension}`),
           ],
-          { stdio: ["pipe", "pipe", "inherit"], detached: true },
-        ),
-      ),
+          { stdio: ["pipe", "pipe", stderr], detached: true },
+        );
+        closeSync(stderr);
+        return started as ChildProcessByStdio<Writable, Readable, null>;
+      }),
       (child) =>
         Effect.callback<undefined>((resume) => {
           const over =
@@ -300,7 +308,7 @@ const supervise = (
           Effect.fail(
             code === lockHeld
               ? new AlreadyRunning({ message: `a lab named "${plan.name}" is already up` })
-              : failed(`its supervisor ended (${String(code)})`),
+              : failed(`its supervisor ended (${String(code)}; ${log})`),
           ),
         ),
       );
