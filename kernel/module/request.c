@@ -27,6 +27,9 @@
 /* How often runtimes are counted while they are waited for. */
 #define VF_RECOUNT_MS 500
 
+/* What is not looked at while a request is served. */
+#define VF_CPU_EVENTS (BIT(VF_EVENT_CPUS) | BIT(VF_EVENT_AVAILABLE))
+
 static struct task_struct *vf_worker;
 static DECLARE_WAIT_QUEUE_HEAD(vf_wait);
 static unsigned long vf_events;
@@ -236,7 +239,7 @@ enum vf_code vf_request_wait_for_runtimes(void)
 		 * CPUs that come or go are looked at when this is over.
 		 */
 		wait_event_idle_timeout(vf_wait,
-					(READ_ONCE(vf_events) & ~BIT(VF_EVENT_CPUS)) ||
+					(READ_ONCE(vf_events) & ~VF_CPU_EVENTS) ||
 					kthread_should_stop(),
 					msecs_to_jiffies(min_t(s64, left_ms, VF_RECOUNT_MS)) + 1);
 	}
@@ -309,6 +312,8 @@ static int vf_work(void *unused)
 	vf_answered = vf_store_last_answer();
 
 	while (!kthread_should_stop()) {
+		if (test_and_clear_bit(VF_EVENT_AVAILABLE, &vf_events))
+			vf_vcpus_follow();
 		if (test_and_clear_bit(VF_EVENT_CPUS, &vf_events))
 			vf_topology_publish(false);
 		clear_bit(VF_EVENT_ACK, &vf_events);

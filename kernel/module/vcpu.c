@@ -109,20 +109,45 @@ enum vf_code vf_vcpus_online(const unsigned long *cpus)
 	return vf_vcpus_switch(cpus, true);
 }
 
-/* The host has written below "cpu". */
+/* CPUs whose availability the host has written. */
+static DECLARE_BITMAP(vf_written, VIRTFLEX_MAX_CPUS);
+
+/*
+ * The host has written below "cpu". The stock driver's watch of the same key may
+ * fire later than this one: so the worker sees to it, by a watch that is newer.
+ */
 static void vf_cpu_event(struct xenbus_watch *watch, const char *path, const char *token)
 {
 	const char *cpu_path = strstr(path, "cpu/");
-	struct vf_node *node;
 	unsigned int cpu;
 
 	if (!cpu_path || sscanf(cpu_path, "cpu/%u/availability", &cpu) != 1 ||
 	    cpu >= nr_cpu_ids)
 		return;
 
-	node = vf_node_of_cpu(cpu);
-	if (node && READ_ONCE(node->state) == VF_NODE_ONLINE)
-		vf_cpu_on(cpu);
+	set_bit(cpu, vf_written);
+	vf_request_event(VF_EVENT_AVAILABLE);
+}
+
+/**
+ * vf_vcpus_follow() - put CPUs to use that the host has made available
+ *
+ * Those of nodes that are in use; the others come with their node.
+ */
+void vf_vcpus_follow(void)
+{
+	DECLARE_BITMAP(cpus, VIRTFLEX_MAX_CPUS) = { 0 };
+	struct vf_node *node;
+	unsigned int cpu;
+
+	for_each_set_bit(cpu, vf_written, nr_cpu_ids) {
+		clear_bit(cpu, vf_written);
+		node = vf_node_of_cpu(cpu);
+		if (node && node->state == VF_NODE_ONLINE)
+			__set_bit(cpu, cpus);
+	}
+	if (!bitmap_empty(cpus, nr_cpu_ids))
+		vf_vcpus_online(cpus);
 }
 
 static struct xenbus_watch vf_cpu_watch = {

@@ -168,6 +168,7 @@ int vf_vcpu_init(void);
 void vf_vcpu_exit(void);
 enum vf_code vf_vcpus_offline(const unsigned long *cpus);
 enum vf_code vf_vcpus_online(const unsigned long *cpus);
+void vf_vcpus_follow(void);
 
 /*
  * The topology page, topology.c; vf_topology_publish() is the worker's
@@ -232,6 +233,7 @@ bool vf_change_give_back(void);
 enum vf_event {
 	VF_EVENT_REQUEST,	/* numa/request changed */
 	VF_EVENT_CPUS,		/* a CPU went on or off */
+	VF_EVENT_AVAILABLE,	/* the host wrote cpu/<n>/availability */
 	VF_EVENT_ACK,		/* a runtime acknowledged, came or went */
 	VF_EVENT_OOM,		/* the out-of-memory notifier took pages back */
 	VF_EVENT_WELCOME,	/* the host made, or wrote, control/feature-virtflex */

@@ -87,4 +87,24 @@ describe("virtflex.ko in every state", () => {
     }),
     minutes(20),
   );
+
+  it(
+    "takes vCPUs that the host had taken before it was loaded",
+    onLab(function* (lab) {
+      const g = yield* make(lab, "vf-states");
+      const before = yield* g.totals;
+      yield* g.guest.check("rmmod virtflex");
+      yield* lab.dom0.check("xl vcpu-set vf-states 2");
+      yield* g.guest.check(
+        "until [ $(cat /sys/devices/system/cpu/online) = 0-1 ]; do sleep 0.1; done",
+      );
+      yield* g.load;
+      yield* lab.dom0.check("xl vcpu-set vf-states 4");
+      yield* g.guest.check(
+        `until [ $(cat /sys/devices/system/cpu/online) = ${before.cpus} ]; do sleep 0.1; done`,
+      );
+      yield* g.expectUnchanged(before);
+    }),
+    minutes(5),
+  );
 });
