@@ -16,8 +16,10 @@ const runtime = join(root, "native/runtime");
 const vnodes = [0, 1, 2, 3];
 const threads = [1, 2, 3, 4];
 const mib = numberOption("mib", 1024);
-/** Room for a node's kernel and for a copy of the memory. */
-const vnodeMib = Math.max(mib + 192, 320);
+/** Room for the memory, and beside it for the kernel's part of a node. */
+const vnodeMib = 2 * Math.ceil(0.625 * mib + 64);
+/** The same on each pnode beside what Xen and dom0 have; a node is a multiple of 2 MiB. */
+const hostMemory = `${String(Math.max(8192, 4 * vnodeMib + 6144))}M`;
 
 const configuration = (name: string): string => {
   const vnuma = vnodes.map((v) => {
@@ -94,7 +96,7 @@ const figures = (pages: string, time: (name: string) => number): ReadonlyArray<F
 
 const bench = Effect.gen(function* () {
   const say = (line: string) => Effect.sync(() => void process.stderr.write(`${line}\n`));
-  const lab = yield* sharedLab("reset", say, "patched");
+  const lab = yield* sharedLab("reset", say, { kernel: "patched", memory: hostMemory });
   const guest = yield* makeGuest(lab);
   const base = yield* measure(guest, "base");
   const thp = yield* measure(guest, "thp");
