@@ -7,14 +7,13 @@ import { Effect, FileSystem } from "effect";
 import { ChildProcess, ChildProcessSpawner } from "effect/process";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { RuntimeMissing } from "./LaunchError.ts";
+import { inSourceTree } from "./SourceTree.ts";
 
 const missing = (detail: string) =>
   new RuntimeMissing({ runtime: "libgomp", detail, remedy: "gcc-libgomp/build.sh" });
 
-/** Seen from packages/omp-runtime-shim/{src,dist}, and from packages/cli/build, where the command is bundled; absent where only the package was installed. */
-const buildScript = fileURLToPath(new URL("../../../gcc-libgomp/build.sh", import.meta.url));
+const buildScript = inSourceTree("gcc-libgomp/build.sh");
 
 /** Of this source tree: built if it was not, telling of it on stderr. */
 const built = Effect.gen(function* () {

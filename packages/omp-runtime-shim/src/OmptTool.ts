@@ -4,13 +4,10 @@
  * @since 0.1.0
  */
 import { Effect, FileSystem } from "effect";
-import { fileURLToPath } from "node:url";
 import { RuntimeMissing } from "./LaunchError.ts";
+import { inSourceTree } from "./SourceTree.ts";
 
-/** Seen from packages/omp-runtime-shim/{src,dist}, and from packages/cli/build, where the command is bundled. */
-const builtTool = fileURLToPath(
-  new URL("../../../native/ompt/build/libvirtflex-ompt.so", import.meta.url),
-);
+const builtTool = inSourceTree("native/ompt/build/libvirtflex-ompt.so");
 
 /** The path of the source tree's `libvirtflex-ompt.so`. @since 0.1.0 */
 export const locateOmptTool = Effect.gen(function* () {

@@ -5,7 +5,7 @@
  * is, as where a compiler puts code makes constructs differ, too. For libomp there are
  * two: a tool that asks for no event, as no tool can cost less; and one that is told of the
  * same events as ours and does nothing, as none that learns of them can. Where on the heap
- * the pool and a team are, makes some constructs of either a fifth slower or not, as CPUs
+ * the pool and a team are, makes some constructs of either a third slower or not, as CPUs
  * fetch cache lines in pairs, and malloc does more or less: each turn has them elsewhere.
  * Of all runs the fastest tenth is averaged, as other load and an unlucky place can only add.
  */
