@@ -31,18 +31,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROCESSES 4
+#define PROCESSES 4 /* one of them privileged: it moves the text of all, too, page by page */
 #define CALLERS 2	/* threads of a process that call */
 #define MUTATORS 2	/* and that change its memory */
 #define AREAS 16
 #define LARGE_AREAS 2 /* for THPs and hugetlb; the others are small, so that a call is quick */
 #define LARGE_BYTES ((size_t)4 << 20)
-#define SMALL_BYTES ((size_t)64 << 10)
-#define KEPT_BYTES ((size_t)256 << 10)
+#define SMALL_BYTES ((size_t)32 << 10)
+#define KEPT_BYTES ((size_t)128 << 10)
 #define CALLS_A_MUTATION 8 /* by each caller */
 #define MUTATIONS_BEHIND 4 /* at most */
 #define CALLS_A_PASS 64	/* of the keeper */
-#define CALLS_A_KILL 2000
+#define CALLS_A_KILL 500 /* a process that has lived long has much to move */
 #define ERRORS 64
 #define NOBODY 65534
 
@@ -245,7 +245,8 @@ static void mutate(struct random *random)
 		syscall(SYS_mbind, area[i] + from, bytes, below(random, 6), &nodes, 65ul,
 			below(random, 2) ? 2 : 0);
 		break;
-	case 4:
+	case 4: /* which fills it */
+		bytes = bytes < SMALL_BYTES ? bytes : SMALL_BYTES;
 		if (below(random, 2))
 			mlock(area[i] + from, bytes);
 		else
@@ -376,7 +377,7 @@ static pid_t start(unsigned i, uint64_t seed)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		process(seed, i % 2);
+		process(seed, i == 0);
 	atomic_store(&shared->pid[i], pid);
 	return pid;
 }
