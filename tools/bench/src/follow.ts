@@ -11,6 +11,7 @@ import { Effect, Fiber, Layer, Queue, Stream } from "effect";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { serve } from "./Embedded.ts";
+import { againstIdeal, type Pair, pace, typical } from "./Ideal.ts";
 import { scratch } from "./Program.ts";
 import { type Figure, report } from "./Report.ts";
 
@@ -51,26 +52,6 @@ const change = Effect.fnUntraced(function* (verb: "expand" | "shrink") {
   yield* apply(steps, { deadline: "60 seconds", onProgress: () => Effect.void });
 });
 
-/** A time, and the one that it is compared with. */
-interface Pair {
-  readonly value: number;
-  readonly baseline: number;
-}
-
-/** The one of the median ratio. */
-const typical = (pairs: ReadonlyArray<Pair>): Pair => {
-  const ratio = ({ value, baseline }: Pair) => value / baseline;
-  const sorted = [...pairs].sort((a, b) => ratio(a) - ratio(b));
-  return sorted[Math.floor(sorted.length / 2)] ?? { value: Number.NaN, baseline: Number.NaN };
-};
-
-/**
- * Milliseconds of a repetition. Over all, not the median: what other load takes from some
- * repetitions, before and after, isn't the expansion's.
- */
-const pace = (ends: ReadonlyArray<number>): number =>
-  ((ends.at(-1) ?? Number.NaN) - (ends[0] ?? Number.NaN)) / (ends.length - 1);
-
 /** Seconds of a run with an expansion in its middle, and of the ideal one. */
 const expanded = Effect.fnUntraced(function* ({ file, size }: Program, page: string) {
   yield* change("shrink");
@@ -99,12 +80,10 @@ const expanded = Effect.fnUntraced(function* ({ file, size }: Program, page: str
   const rest = yield* take(1 + after);
   yield* Fiber.join(expanding);
 
-  const [start = Number.NaN] = first;
-  const slow = pace(first);
-  const fast = pace(rest.slice(2));
-  const done = (request - (first.at(-1) ?? Number.NaN)) / slow;
-  const ideal = request - start + (1 - done + after) * fast;
-  return { value: ((rest.at(-1) ?? Number.NaN) - start) / 1e3, baseline: ideal / 1e3 };
+  return againstIdeal([...first, ...rest], request, {
+    before: pace(first),
+    after: pace(rest.slice(2)),
+  });
 }, Effect.scoped);
 
 /** Seconds of a repetition while nothing changes, the least of a few. */

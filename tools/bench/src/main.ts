@@ -1,14 +1,14 @@
 /**
  * `npm run bench -- NAME [--json]`: each bench is the module of that name
- * beside this file; without a name, the list.
+ * beside this file, in small letters; without a name, the list.
  */
 import { readdirSync } from "node:fs";
 
-const helpers = new Set(["main", "Embedded", "Program", "Report", "flooder"]);
+const helpers = new Set(["main", "flooder"]);
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".js"))
   .map((file) => file.slice(0, -".js".length))
-  .filter((name) => !helpers.has(name));
+  .filter((name) => /^[a-z]/.test(name) && !helpers.has(name));
 const name = process.argv[2];
 
 if (name !== undefined && names.includes(name)) {

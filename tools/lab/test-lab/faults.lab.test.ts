@@ -6,12 +6,12 @@ import { Effect } from "effect";
 import { onLab } from "../src/Testing.ts";
 import { type Fault, runAll, scenarioOf } from "../src/whole/Faults.ts";
 
-/** The seed that draws each, and the status of a `virtflex` that it met; the last one leaves no guest. */
+/** The seed that draws each, and the status of a `virtflex` that it met. */
 const seeds: ReadonlyArray<readonly [number, Fault, number]> = [
-  [66, "pnode filled by another guest", 4],
-  [63, "controller killed", 137],
+  [31, "pnode filled by another guest", 4],
+  [29, "controller killed", 137],
   [11, "xenstored updated live", 0],
-  [125, "guest destroyed", 4],
+  [44, "guest destroyed", 4],
 ];
 
 describe("a change in which something goes wrong", () => {
@@ -25,7 +25,9 @@ describe("a change in which something goes wrong", () => {
       expect(outcomes.flatMap(({ seed, wrong }) => wrong.map((what) => ({ seed, what })))).toEqual(
         [],
       );
-      expect(outcomes.map(({ seed, fault, status }) => [seed, fault, status])).toEqual(seeds);
+      expect(
+        new Set(outcomes.map(({ seed, fault, status, struck }) => [seed, fault, status, struck])),
+      ).toEqual(new Set(seeds.map((each) => [...each, true])));
     }),
     20 * 60_000,
   );

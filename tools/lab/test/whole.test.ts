@@ -8,7 +8,7 @@ import { Effect } from "effect";
 import type { Host } from "../src/Lab.ts";
 import { align } from "../src/whole/Clocks.ts";
 import { textOf } from "../src/whole/DemoText.ts";
-import { faults, scenarioOf } from "../src/whole/Faults.ts";
+import { cases, faults, scenarioOf } from "../src/whole/Faults.ts";
 import { cpusOf, parse, script } from "../src/whole/Observer.ts";
 import { byLine } from "../src/whole/Subject.ts";
 import { timelineSvg } from "../src/whole/Timeline.ts";
@@ -94,11 +94,22 @@ test("CPUs of a list", () => {
   expect(cpusOf("0-2,5")).toEqual([0, 1, 2, 5]);
 });
 
-test("a seed gives one scenario, and seeds give them all", () => {
-  const scenarios = Array.from({ length: 200 }, (_, i) => scenarioOf(i + 1));
-  expect(scenarios).toEqual(scenarios.map(({ seed }) => scenarioOf(seed)));
-  expect(new Set(scenarios.map(({ fault }) => fault))).toEqual(new Set(faults));
-  expect(new Set(scenarios.map(({ op }) => op)).size).toBe(2);
+test("each round of seeds has every case once, in its own order", () => {
+  const round = (number: number) => cases.map((_, i) => scenarioOf(number * cases.length + i + 1));
+  const casesOf = (number: number) =>
+    round(number).map(({ fault, op, step }) => ({ fault, op, step }));
+  const [first, second] = [casesOf(0), casesOf(1)];
+  expect(new Set(first)).toEqual(new Set(cases));
+  expect(new Set(second)).toEqual(new Set(cases));
+  expect(new Set(cases.map(({ fault }) => fault))).toEqual(new Set(faults));
+  expect(first).not.toEqual(second);
+  expect(round(1)).toEqual(round(1));
+  expect(round(0).every(({ delayMs }) => delayMs === 0)).toBe(true);
+  expect(new Set(round(1).map(({ delayMs }) => delayMs)).size).toBeGreaterThan(cases.length / 2);
+});
+
+test.each([0, -3, 1 - cases.length, 1.5])("seed %d is refused", (seed) => {
+  expect(() => scenarioOf(seed)).toThrow(RangeError);
 });
 
 const offset = { offsetMs: 12, errorMs: 0.4 };

@@ -39,7 +39,7 @@ export const start = Effect.fn("Cg.start")(function* (guest: Host) {
         ...["/opt/virtflex/bin/cg", "--class", "S", "--repetitions", "1000000"],
       ],
       {
-        timeout: Duration.hours(1),
+        timeout: Duration.hours(12),
         onStdout: byLine((text) => {
           const found = line.exec(text)?.[1];
           Effect.runSync(

@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
-import { Effect, Exit, Scope } from "effect";
+import { Effect, Schema } from "effect";
 import type { Lab } from "../Lab.ts";
+import { CommandFailed } from "../LabError.ts";
 import * as Cg from "./Cg.ts";
 import * as Filler from "./Filler.ts";
 import * as Subject from "./Subject.ts";
@@ -29,18 +30,37 @@ export type Fault = (typeof faults)[number];
 /** Those that take the memory which an expansion wants. */
 const fills: ReadonlySet<Fault> = new Set(["pnode filled by another guest", "host out of memory"]);
 
-/** What a run of the driver does; all of it follows from its seed. @since 0.1.0 */
-export interface Scenario {
-  readonly seed: number;
+/** Those that come at a step of the plan; the others have times of their own. */
+const atStep: ReadonlySet<Fault> = new Set<Fault>([
+  "controller killed",
+  "guest paused past the deadline",
+  "guest destroyed",
+  "xenstored updated live",
+  ...fills,
+]);
+
+/** Those that wait, within the guest, for the change to be under way. */
+const waits: ReadonlySet<Fault> = new Set(["program killed", "program forks", "module unloaded"]);
+
+interface Case {
   readonly op: "shrink" | "expand";
   readonly fault: Fault;
   /** The fault comes when so many steps of the plan are begun. */
   readonly step: number;
 }
 
+/** What a run of the driver does; all of it follows from its seed. @since 0.1.0 */
+export interface Scenario extends Case {
+  readonly seed: number;
+  /** And so many milliseconds later; this goes for what strikes within the guest, too. */
+  readonly delayMs: number;
+}
+
 /** @since 0.1.0 */
 export interface Outcome extends Scenario {
-  /** Exit status of `virtflex`; 137 where it was killed. */
+  /** Whether the fault came before the change was over. */
+  readonly struck: boolean;
+  /** Exit status of `virtflex`; 137 where it was killed, -1 where it isn't known. */
   readonly status: number;
   /** What the guest is like afterwards. */
   readonly guest: "before" | "after" | "gone" | "neither";
@@ -49,6 +69,21 @@ export interface Outcome extends Scenario {
   /** What should not be: empty if all is well. */
   readonly wrong: ReadonlyArray<string>;
 }
+
+/** Steps of a plan that takes two vnodes, and of one that gives them; and which of them waits for the guest. */
+const steps = { shrink: 3, expand: 7 };
+const requestStep = { shrink: 1, expand: 5 };
+
+/** Each fault, in each change that it can meet, at each step. @since 0.1.0 */
+export const cases: ReadonlyArray<Case> = faults.flatMap((fault) =>
+  (fills.has(fault) ? (["expand"] as const) : (["shrink", "expand"] as const)).flatMap((op) =>
+    Array.from({ length: atStep.has(fault) ? steps[op] : 1 }, (_, i) => ({
+      fault,
+      op,
+      step: i + 1,
+    })),
+  ),
+);
 
 /** A small generator of numbers, the same everywhere (mulberry32). */
 const generator = (seed: number) => {
@@ -61,12 +96,22 @@ const generator = (seed: number) => {
   };
 };
 
-/** @since 0.1.0 */
+/**
+ * Seeds count from 1. As many as there are cases are a round, which has each case once, in an order of its own; from the second round on
+ * faults come up to two seconds late.
+ *
+ * @throws RangeError of a seed that isn't a whole number from 1 on
+ * @since 0.1.0
+ */
 export const scenarioOf = (seed: number): Scenario => {
-  const next = generator(seed);
-  const fault = faults[next(faults.length)] ?? "none";
-  const op = fills.has(fault) ? "expand" : next(2) === 0 ? "shrink" : "expand";
-  return { seed, op, fault, step: 1 + next(op === "shrink" ? 3 : 6) };
+  const round = Math.floor((seed - 1) / cases.length);
+  const next = generator(round);
+  const drawn = cases
+    .map((each) => ({ each, delayMs: round === 0 ? 0 : next(2_000), key: next(2 ** 31) }))
+    .toSorted((a, b) => a.key - b.key)[(seed - 1) % cases.length];
+  if (!(Number.isSafeInteger(seed) && seed > 0 && drawn !== undefined))
+    throw new RangeError(`seed ${String(seed)} is not a whole number from 1 on`);
+  return { seed, ...drawn.each, delayMs: drawn.delayMs };
 };
 
 /** What is counted: by Xen, by the guest's Linux, by the module. */
@@ -96,18 +141,27 @@ const same = (a: Facts, b: Facts): boolean =>
   a.cpus === b.cpus &&
   (a.vnodes === b.vnodes || a.vnodes === "" || b.vnodes === "");
 
-/** A guest with CG in it, and what it is like with all vnodes and with two. @since 0.1.0 */
-export const prepare = Effect.fn("Faults.prepare")(function* (lab: Lab, name: string) {
+/** A guest, and what it is like with all vnodes and with two, which it has now. */
+const prepareGuest = Effect.fnUntraced(function* (lab: Lab, name: string) {
   const subject = yield* Subject.make(lab, name);
-  const cg = yield* Cg.start(subject.guest);
-  yield* cg.next;
   const full = yield* factsOf(subject);
-  const shrunk = yield* subject.change("shrink", "2,3");
-  const half = yield* factsOf(subject);
-  return { lab, subject, cg, full, half, ready: shrunk.result === "done" };
+  const { result, status, error } = yield* subject.change("shrink", "2,3");
+  if (result !== "done") {
+    const message = error?.message ?? result;
+    return yield* new CommandFailed({ command: "virtflex shrink", status, message });
+  }
+  return { subject, full, half: yield* factsOf(subject) };
 });
 
-export type Prepared = Effect.Success<ReturnType<typeof prepare>>;
+const startCg = Effect.fnUntraced(function* ({ guest }: Subject.Subject) {
+  const cg = yield* Cg.start(guest);
+  yield* cg.next;
+  return cg;
+});
+
+interface Prepared extends Effect.Success<ReturnType<typeof prepareGuest>> {
+  readonly cg: Effect.Success<ReturnType<typeof startCg>>;
+}
 
 interface Harm {
   /** Shell, in dom0, when the fault is due. */
@@ -143,62 +197,94 @@ const harmOf = (fault: Fault, name: string): Harm => {
   }
 };
 
+const struckMark = "harmed while the change was under way";
+
 /**
- * Shell, in dom0: a change, and the harm as soon as so many of its steps are begun, or it is over. The watch on the journal fires when it is
+ * Shell, in dom0: a change, and the harm so long after so many of its steps are begun, or after it is over. The watch on the journal fires when it is
  * set, when the journal is made, and then once a step.
  */
-const harmed = (change: string, step: number, { harm, after = ":" }: Harm) =>
+const harmed = (change: string, { step, delayMs }: Scenario, { harm, after = ":" }: Harm) =>
   `xenstore-watch -n ${String(step + 2)} /tool/virtflex/change/1/begun >/dev/null & watch=$!
 (sh -c 'echo $$ >/run/controller; exec ${change}'; status=$?; kill $watch 2>/dev/null; exit $status) & all=$!
 wait $watch
+sleep ${String(delayMs / 1e3)}
+xenstore-exists /tool/virtflex/change/1/owner && echo ${struckMark} >&2
 (${harm}) >&2
 wait $all; status=$?
 (${after}) >&2
 exit $status`;
 
+/** Shell, in the guest: `harm`, so long after the module has begun with a change. */
+const harmedWithin = ({ delayMs }: Scenario, harm: string) =>
+  `(until grep -qE '^state (evacuating|resizing|settling)' /proc/virtflex/status; do sleep 0.1; done; sleep ${String(delayMs / 1e3)}; touch /run/struck; ${harm}) >/dev/null 2>&1 & echo $! >/run/beside`;
+
+/** Shell, in the guest: a program that runs beside CG. */
+const beside = (environment: string) =>
+  `${environment} setsid /opt/virtflex/bin/cg --class S >/dev/null 2>&1 </dev/null & echo $! >>/run/beside`;
+
 /** What is done to guest or program from within, before the change. */
-const inside = (fault: Fault, pid: number): string | undefined => {
-  switch (fault) {
+const inside = (scenario: Scenario, pid: number): string | undefined => {
+  switch (scenario.fault) {
     case "program stopped":
       return `kill -STOP ${String(pid)}`;
     case "program killed":
-      return `(sleep 2; kill -9 ${String(pid)}) >/dev/null 2>&1 &`;
+      return harmedWithin(scenario, `kill -9 ${String(pid)}`);
     case "program forks":
-      return `for i in 1 2 3 4 5 6; do LD_LIBRARY_PATH=/opt/virtflex/lib OMP_WAIT_POLICY=passive setsid /opt/virtflex/bin/cg --class S >/dev/null 2>&1 </dev/null & sleep 0.5; done`;
+      return harmedWithin(
+        scenario,
+        `for i in 1 2 3; do ${beside("LD_LIBRARY_PATH=/opt/virtflex/lib OMP_WAIT_POLICY=passive")}; sleep 0.5; done`,
+      );
     case "program without the runtime":
-      return "setsid /opt/virtflex/bin/cg --class S >/dev/null 2>&1 </dev/null &";
+      return beside("OMP_WAIT_POLICY=passive");
     case "module unloaded":
-      return `(until grep -qE '^state (evacuating|resizing|settling)' /proc/virtflex/status; do sleep 0.1; done; rmmod virtflex) >/dev/null 2>&1 &`;
+      return harmedWithin(scenario, "rmmod virtflex");
     default:
       return undefined;
   }
 };
 
+/** Shell, in the guest, when the change is over: nothing of `inside` goes on, and it says whether what waited for the change has struck. */
+const insideOver = (pid: number) =>
+  `kill -CONT ${String(pid)} 2>/dev/null
+kill -9 $(cat /run/beside) 2>/dev/null
+while pgrep -x rmmod >/dev/null; do sleep 0.1; done
+[ -e /proc/virtflex ] || insmod /opt/virtflex/lib/virtflex.ko || exit
+[ -e /run/struck ] && echo struck
+rm -f /run/beside /run/struck`;
+
+/** Of what `virtflex doctor --json` prints. */
+const Findings = Schema.fromJsonString(
+  Schema.Struct({
+    findings: Schema.Array(
+      Schema.Struct({ check: Schema.String, status: Schema.String, detail: Schema.String }),
+    ),
+  }),
+);
+
 /** The guest is known to be whole (or half, for an expansion) when this begins. */
 const perform = Effect.fnUntraced(function* ({ subject, cg }: Prepared, scenario: Scenario) {
   const { name, guest, dom0 } = subject;
-  const within = inside(scenario.fault, cg.pid);
+  const { fault, op, step } = scenario;
+  const within = inside(scenario, cg.pid);
   if (within !== undefined) yield* guest.check(within);
-  const timeout = scenario.fault === "guest paused past the deadline" ? "20s" : "240s";
+  const unanswered = fault === "guest paused past the deadline" && step <= requestStep[op];
   const { status, stderr } = yield* dom0.run(
     harmed(
-      `virtflex ${scenario.op} ${name} --vnodes 2,3 --timeout ${timeout}`,
-      scenario.step,
-      harmOf(scenario.fault, name),
+      `virtflex ${op} ${name} --vnodes 2,3 --timeout ${unanswered ? "10s" : "120s"}`,
+      scenario,
+      harmOf(fault, name),
     ),
     { timeout: "10 minutes" },
   );
-  if (scenario.fault === "program stopped") yield* guest.run(`kill -CONT ${String(cg.pid)}`);
-  if (scenario.fault === "module unloaded") {
-    yield* guest.check(
-      "for i in $(seq 600); do [ -e /proc/virtflex ] || break; sleep 0.1; done; [ -e /proc/virtflex ] || insmod /opt/virtflex/lib/virtflex.ko",
-    );
-  }
-  return { status, stderr: stderr.toString() };
+  const text = stderr.toString();
+  if (within === undefined) return { status, stderr: text, struck: text.includes(struckMark) };
+  const over = yield* guest.check(insideOver(cg.pid));
+  yield* subject.ready;
+  return { status, stderr: text, struck: !waits.has(fault) || over.includes("struck") };
 });
 
-/** Runs one scenario on a guest that is there, whole or half as it is needed. @since 0.1.0 */
-export const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Scenario) {
+/** Runs one scenario on a guest that is there, and makes it whole or half, as it is needed, before. */
+const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Scenario) {
   const { subject, cg, full, half } = prepared;
   const { fault, op } = scenario;
   const [before, after] = op === "shrink" ? [full, half] : [half, full];
@@ -208,22 +294,12 @@ export const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenar
     yield* subject.change(op === "shrink" ? "expand" : "shrink", "2,3");
     if (!same(yield* factsOf(subject), before)) wrong.push("the guest could not be made ready");
   }
-  const right = (yield* cg.zetas).length;
-  const { status, stderr } = yield* perform(prepared, scenario);
+  const { status, stderr, struck } = yield* perform(prepared, scenario);
   const found = yield* subject.virtflex(["doctor", "--json"]);
-  const { findings } = JSON.parse(found.stdout.toString()) as {
-    readonly findings: ReadonlyArray<{
-      readonly check: string;
-      readonly status: string;
-      readonly detail: string;
-    }>;
-  };
+  const { findings } = yield* Schema.decodeUnknownEffect(Findings)(found.stdout.toString());
   const journal = findings.find(({ check }) => check === "journal");
-  if (journal?.status === "fail") {
-    yield* subject.virtflex(["doctor", "--repair"]);
-  } else if (fault === "controller killed" && status === 137) {
-    wrong.push("a killed controller's change was not found by doctor");
-  }
+  const open = journal?.status === "fail";
+  if (open) yield* subject.virtflex(["doctor", "--repair"]);
 
   if (fault === "guest destroyed") {
     const left = yield* subject.dom0.run(
@@ -233,6 +309,7 @@ export const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenar
     if (text !== "") wrong.push(`left behind: ${text}`);
     return {
       ...scenario,
+      struck,
       status,
       guest: "gone",
       doctor: journal?.detail ?? "",
@@ -251,26 +328,41 @@ export const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenar
   const guest = same(now, before) ? "before" : same(now, after) ? "after" : "neither";
   if (guest === "neither")
     wrong.push(`neither before nor after: ${JSON.stringify(now)}; ${stderr}`);
+  if (fault === "none" && status !== 0) wrong.push(`not done: ${stderr}`);
+  // A controller may be killed between its last step and its end.
+  if (status === 137 && !open && guest !== "after")
+    wrong.push("a killed controller's change was not found by doctor");
   if (status === 0 && fault !== "module unloaded" && guest !== "after")
     wrong.push("done, and not as after");
   if (status === 4 && guest !== "before") wrong.push("rolled back, and not as before");
   if (fault !== "program killed") {
     yield* cg.next.pipe(Effect.catch(({ message }) => Effect.sync(() => wrong.push(message))));
-    if (!(yield* cg.zetas).slice(right).every(Cg.isRight))
-      wrong.push("the program's result is wrong");
   }
-  return { ...scenario, status, guest, doctor: journal?.detail ?? "", wrong } satisfies Outcome;
+  if (!(yield* cg.zetas).every(Cg.isRight)) wrong.push("the program's result is wrong");
+  return {
+    ...scenario,
+    struck,
+    status,
+    guest,
+    doctor: journal?.detail ?? "",
+    wrong,
+  } satisfies Outcome;
 });
 
-/** After these there is no guest, no program or no module as it was. */
-const spoils: ReadonlySet<Fault> = new Set([
-  "guest destroyed",
-  "program killed",
-  "module unloaded",
-]);
+/** Nothing of a run that an error has ended meets the next one. */
+const dom0AsBefore = ({ dom0 }: Lab) =>
+  Effect.ignore(dom0.run(`${Filler.empty}; virtflex doctor --repair`, { timeout: "5 minutes" }));
+
+/** After these the program is not what it was: it has ended, or follows the page of a module that is gone. */
+const endsProgram: ReadonlySet<Fault> = new Set(["program killed", "module unloaded"]);
+
+/** The first of those that begin with what the guest is, or the first. */
+const fitting = (scenarios: ReadonlyArray<Scenario>, half: boolean) =>
+  scenarios.find(({ op }) => op === (half ? "expand" : "shrink")) ?? scenarios[0];
 
 /**
- * Runs many, each on the guest that the one before left; after a fault that ends guest or program, on a new one.
+ * Runs many, each on the guest that the one before left, in an order in which few guests have to be made ready first. After a fault that ends the guest, and
+ * after an outcome that is wrong, on a new guest.
  *
  * @since 0.1.0
  */
@@ -279,20 +371,38 @@ export const runAll = Effect.fn("Faults.runAll")(function* (
   scenarios: ReadonlyArray<Scenario>,
   report: (outcome: Outcome) => Effect.Effect<void>,
 ) {
-  const parent = yield* Effect.scope;
   const outcomes: Array<Outcome> = [];
-  let scope = yield* Scope.fork(parent);
-  let prepared: Prepared | undefined;
-  for (const scenario of scenarios) {
-    prepared ??= yield* prepare(lab, `faults-${String(scenario.seed)}`).pipe(Scope.provide(scope));
-    const outcome = yield* run(prepared, scenario);
-    outcomes.push(outcome);
-    yield* report(outcome);
-    if (outcome.wrong.length > 0 || spoils.has(scenario.fault)) {
-      yield* Scope.close(scope, Exit.void);
-      scope = yield* Scope.fork(parent);
-      prepared = undefined;
-    }
-  }
+  const left = new Set(scenarios);
+  const onOneGuest = Effect.fnUntraced(function* (name: string) {
+    const guest = yield* prepareGuest(lab, name);
+    let half = true;
+    const onOneProgram = Effect.gen(function* () {
+      const prepared = { ...guest, cg: yield* startCg(guest.subject) };
+      for (;;) {
+        const scenario = fitting([...left], half);
+        if (scenario === undefined) return false;
+        left.delete(scenario);
+        const outcome: Outcome = yield* run(prepared, scenario).pipe(
+          Effect.catch(({ message }) =>
+            Effect.as(dom0AsBefore(lab), {
+              ...scenario,
+              struck: true,
+              status: -1,
+              guest: "neither" as const,
+              doctor: "",
+              wrong: [message],
+            }),
+          ),
+        );
+        outcomes.push(outcome);
+        yield* report(outcome);
+        if (outcome.guest === "gone" || outcome.wrong.length > 0) return false;
+        half = (outcome.op === "shrink") === (outcome.guest === "after");
+        if (endsProgram.has(outcome.fault)) return left.size > 0;
+      }
+    }).pipe(Effect.scoped);
+    while (yield* onOneProgram);
+  }, Effect.scoped);
+  for (let guests = 1; left.size > 0; guests += 1) yield* onOneGuest(`faults-${String(guests)}`);
   return outcomes;
-}, Effect.scoped);
+});

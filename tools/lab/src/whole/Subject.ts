@@ -59,6 +59,8 @@ export interface Subject {
   readonly domain: number;
   readonly guest: Host;
   readonly dom0: Host;
+  /** Waits until the module says that it is there, as soon as it may. */
+  readonly ready: Effect.Effect<void, Effect.Error<ReturnType<Host["check"]>>>;
   /** `virtflex ARGUMENTS` in dom0; its stderr, line by line, goes to `onLine`. */
   readonly virtflex: (
     args: ReadonlyArray<string>,
@@ -116,11 +118,13 @@ export const make = Effect.fn("Subject.make")(function* (lab: Lab, name: string)
     });
   }
   const domain = Number((yield* dom0.check(`xl domid ${name}`)).trim());
-  // The module says that it is there as soon as it may.
-  yield* dom0.check(
-    `until [ "$(xenstore-read /local/domain/${String(domain)}/control/feature-virtflex)" = 1 ]; do sleep 0.2; done`,
-    { timeout: patience },
+  const ready = Effect.asVoid(
+    dom0.check(
+      `until [ "$(xenstore-read /local/domain/${String(domain)}/control/feature-virtflex)" = 1 ]; do sleep 0.2; done`,
+      { timeout: patience },
+    ),
   );
+  yield* ready;
 
   const change: Subject["change"] = Effect.fn("Subject.change")(function* (
     verb,
@@ -134,5 +138,5 @@ export const make = Effect.fn("Subject.make")(function* (lab: Lab, name: string)
     );
     return { ...document, status: output.status };
   });
-  return { name, domain, guest, dom0, virtflex, change } satisfies Subject;
+  return { name, domain, guest, dom0, ready, virtflex, change } satisfies Subject;
 });
