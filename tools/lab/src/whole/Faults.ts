@@ -170,7 +170,7 @@ interface Harm {
   readonly after?: string;
 }
 
-/** The guest stands still while it is filled, so that the change can't be over first. */
+/** The guest stands still meanwhile, too: once asked, it takes the memory by itself. */
 const filled = (name: string, fill: string): Harm => ({
   harm: `xl pause ${name}; ${fill}; xl unpause ${name}`,
   after: Filler.empty,
@@ -179,7 +179,7 @@ const filled = (name: string, fill: string): Harm => ({
 const harmOf = (fault: Fault, name: string): Harm => {
   switch (fault) {
     case "controller killed":
-      return { harm: "kill -9 $(cat /run/controller)" };
+      return { harm: "kill -9 $controller" };
     case "guest paused past the deadline":
       return { harm: `xl pause ${name}`, after: `xl unpause ${name}` };
     case "guest destroyed":
@@ -201,15 +201,18 @@ const struckMark = "harmed while the change was under way";
 
 /**
  * Shell, in dom0: a change, and the harm so long after so many of its steps are begun, or after it is over. The watch on the journal fires when it is
- * set, when the journal is made, and then once a step.
+ * set, when the journal is made, and then once a step. The controller stands still meanwhile, so that it can't be over first.
  */
 const harmed = (change: string, { step, delayMs }: Scenario, { harm, after = ":" }: Harm) =>
   `xenstore-watch -n ${String(step + 2)} /tool/virtflex/change/1/begun >/dev/null & watch=$!
 (sh -c 'echo $$ >/run/controller; exec ${change}'; status=$?; kill $watch 2>/dev/null; exit $status) & all=$!
 wait $watch
-sleep ${String(delayMs / 1e3)}
+[ ${String(delayMs)} = 0 ] || sleep ${String(delayMs / 1e3)}
+read -r controller </run/controller
+kill -STOP $controller
 xenstore-exists /tool/virtflex/change/1/owner && echo ${struckMark} >&2
 (${harm}) >&2
+kill -CONT $controller
 wait $all; status=$?
 (${after}) >&2
 exit $status`;
