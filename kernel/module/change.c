@@ -287,6 +287,7 @@ static enum vf_code vf_settle(void)
 	u64 before = vf_topology_generation();
 	enum vf_code code = VF_OK;
 	struct vf_node *node;
+	bool raised;
 
 	for_each_vf_node(node) {
 		if (vf_leaves(node))
@@ -307,11 +308,11 @@ static enum vf_code vf_settle(void)
 
 	/* A rehomed node looks as before; runtimes should place anew all the same. */
 	vf_topology_publish(vf_wishes->request.op == VF_OP_REHOME);
-	vf_time_note(VF_TIME_PUBLISHED);
+	raised = vf_topology_generation() != before;
+	if (raised)
+		vf_time_note(VF_TIME_PUBLISHED);
 	vf_request_progress("settling");
-	if (vf_topology_generation() == before)
-		return vf_request_stop();
-	return vf_request_wait_for_runtimes();
+	return raised ? vf_request_wait_for_runtimes() : vf_request_stop();
 }
 
 /* Gives back what the change took. Returns whether all of it has come. */

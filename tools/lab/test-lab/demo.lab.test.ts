@@ -38,6 +38,10 @@ describe("the demonstration", () => {
       ]) {
         expect(shrink).toContain(what);
       }
+      for (const phase of document.phases) {
+        const at = (name: string) => phase.timeline.find(({ what }) => what === name)?.atMs ?? NaN;
+        expect(at("generation published")).toBeLessThan(at("runtimes acknowledged"));
+      }
       expect(expand).toEqual(
         expect.arrayContaining(["memory returned", "vCPUs on", "runtimes acknowledged"]),
       );

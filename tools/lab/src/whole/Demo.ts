@@ -197,13 +197,8 @@ export const demonstrate = Effect.fn("Demo.demonstrate")(function* (lab: Lab, vi
           ...turns[op].flatMap(([name, what]) => {
             const at = times.get(name);
             if (at === undefined) return [];
-            const found = moment(
-              what,
-              name === "adapted" ? "libgomp, by virtflex.ko" : "virtflex.ko",
-              at,
-              own,
-            );
-            return [name.startsWith("memory") ? { ...found, detail: freed } : found];
+            const by = name === "adapted" ? "libgomp, by virtflex.ko" : "virtflex.ko";
+            return [moment(what, by, at, own)];
           }),
           ...(bound === undefined
             ? []
@@ -213,10 +208,12 @@ export const demonstrate = Effect.fn("Demo.demonstrate")(function* (lab: Lab, vi
                   "the guest's /proc",
                   bound.atMs,
                   own,
-                  Observer.periodMs,
+                  bound.atMs - bound.sinceMs,
                 ),
               ]),
-          ...(last === undefined ? [] : [moment("change done", "virtflex", last.endedAtMs, host)]),
+          ...(last === undefined
+            ? []
+            : [{ ...moment("change done", "virtflex", last.endedAtMs, host), detail: freed }]),
         ].toSorted((a, b) => a.atMs - b.atMs)
       : [];
     return {

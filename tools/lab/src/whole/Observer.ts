@@ -4,19 +4,19 @@
  * @since 0.1.0
  */
 
-/** How often it looks, in milliseconds. @since 0.1.0 */
-export const periodMs = 100;
-
 /**
  * A bash program that starts no other while it looks, so that it costs the guest little. Its argument is the pid of the program; it
- * ends with it. One line a change: time, then `name=value` parted by `|`.
+ * ends with it. It looks ten times a second, beside the time that a look takes. One line a change: time, then `name=value` parted by `|`.
  *
  * @since 0.1.0
  */
 export const script = `
 folder=$(mktemp -d) && mkfifo $folder/tick && exec 3<>$folder/tick && rm -r $folder
 last=
+begun=$EPOCHREALTIME
 while [ -e /proc/$1 ]; do
+  since=$begun
+  begun=$EPOCHREALTIME
   now=
   while read -r name rest; do
     case $name in
@@ -30,15 +30,17 @@ while [ -e /proc/$1 ]; do
       [ "$key" != Cpus_allowed_list: ] || { now+="$value "; break; }
     done <$task/status
   done 2>/dev/null
-  [ "$now" = "$last" ] || echo "$EPOCHREALTIME|$now"
+  [ "$now" = "$last" ] || echo "$EPOCHREALTIME|since=$since|$now"
   last=$now
-  read -rt ${String(periodMs / 1000)} -u 3
+  read -rt 0.1 -u 3
 done`;
 
 /** @since 0.1.0 */
 export interface Observation {
   /** By the guest's clock. */
   readonly atMs: number;
+  /** When the look before this one began: what has changed has done so since. */
+  readonly sinceMs: number;
   readonly state: string;
   readonly generation: number;
   readonly runtimes: string;
@@ -54,6 +56,7 @@ export const parse = (line: string): Observation => {
   const text = (name: string) => values.get(name) ?? "";
   return {
     atMs: Number(at) * 1e3,
+    sinceMs: Number(text("since")) * 1e3,
     state: text("state"),
     generation: Number(text("generation")),
     runtimes: text("runtimes"),
