@@ -8,9 +8,11 @@ import { type Fault, runAll, scenarioOf } from "../src/whole/Faults.ts";
 
 /** The seed that draws each, and the status of a `virtflex` that it met. */
 const seeds: ReadonlyArray<readonly [number, Fault, number]> = [
-  [31, "pnode filled by another guest", 4],
+  [37, "pnode filled by another guest", 4],
   [29, "controller killed", 137],
-  [11, "xenstored updated live", 0],
+  [30, "xenstored updated live", 0],
+  [38, "program forks", 0],
+  [25, "program never acknowledges", 0],
   [44, "guest destroyed", 4],
 ];
 

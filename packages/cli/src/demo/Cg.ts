@@ -31,7 +31,7 @@ export class CgFailed extends Schema.TaggedError<CgFailed>()("CgFailed", {
   }
 }
 
-const line = /^repetition=(\d+) zeta=(\d+\.\d+) /;
+const line = /^repetition=(\d+) zeta=(\S+) /;
 
 export const parseRepetition = (text: string): Repetition | undefined => {
   const [, number, zeta] = line.exec(text) ?? [];

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, Stream, SubscriptionRef } from "effect";
+import { Duration, Effect, Fiber, Stream, SubscriptionRef } from "effect";
 import { CommandFailed } from "../LabError.ts";
 import type { Host } from "../Lab.ts";
 import { byLine } from "./Subject.ts";
@@ -14,7 +14,7 @@ const zeta = 8.5971775078648;
 /** By the benchmark's own tolerance. @since 0.1.0 */
 export const isRight = (found: number): boolean => Math.abs(found - zeta) <= 1e-10;
 
-const line = /^repetition=\d+ zeta=(\d+\.\d+) /;
+const line = /^repetition=\d+ zeta=(\S+) /;
 
 /**
  * Starts it; it runs until the scope closes.
@@ -32,7 +32,7 @@ export const start = Effect.fn("Cg.start")(function* (guest: Host) {
     "OMP_PROC_BIND=close",
     "OMP_WAIT_POLICY=passive",
   ];
-  yield* guest
+  const running = yield* guest
     .exec(
       [
         ...["sh", "-c", 'echo "$$"; exec env "$@"', "cg", ...environment],
@@ -52,6 +52,17 @@ export const start = Effect.fn("Cg.start")(function* (guest: Host) {
     )
     .pipe(Effect.forkScoped);
 
+  const ended = Fiber.join(running).pipe(
+    Effect.flatMap(({ status, stderr }) =>
+      Effect.fail(
+        new CommandFailed({
+          command: "cg",
+          status,
+          message: `CG ended with status ${String(status)}: ${stderr.toString()}`,
+        }),
+      ),
+    ),
+  );
   const await_ = <A>(
     ref: SubscriptionRef.SubscriptionRef<A>,
     what: string,
@@ -61,6 +72,7 @@ export const start = Effect.fn("Cg.start")(function* (guest: Host) {
       Stream.filter(good),
       Stream.take(1),
       Stream.runDrain,
+      Effect.raceFirst(ended),
       Effect.timeoutOrElse({
         duration: "5 minutes",
         orElse: () =>

@@ -19,6 +19,7 @@ export const faults = [
   "program killed",
   "program stopped",
   "program forks",
+  "program never acknowledges",
   "program without the runtime",
   "module unloaded",
   "pnode filled by another guest",
@@ -40,7 +41,7 @@ const atStep: ReadonlySet<Fault> = new Set<Fault>([
 ]);
 
 /** Those that wait, within the guest, for the change to be under way. */
-const waits: ReadonlySet<Fault> = new Set(["program killed", "program forks", "module unloaded"]);
+const waits: ReadonlySet<Fault> = new Set(["program killed", "module unloaded"]);
 
 interface Case {
   readonly op: "shrink" | "expand";
@@ -58,7 +59,7 @@ export interface Scenario extends Case {
 
 /** @since 0.1.0 */
 export interface Outcome extends Scenario {
-  /** Whether the fault came before the change was over. */
+  /** Whether the fault came before the change was over, and came about. */
   readonly struck: boolean;
   /** Exit status of `virtflex`; 137 where it was killed, -1 where it isn't known. */
   readonly status: number;
@@ -98,7 +99,7 @@ const generator = (seed: number) => {
 
 /**
  * Seeds count from 1. As many as there are cases are a round, which has each case once, in an order of its own; from the second round on
- * faults come up to two seconds late.
+ * faults come up to a second late.
  *
  * @throws RangeError of a seed that isn't a whole number from 1 on
  * @since 0.1.0
@@ -107,27 +108,57 @@ export const scenarioOf = (seed: number): Scenario => {
   const round = Math.floor((seed - 1) / cases.length);
   const next = generator(round);
   const drawn = cases
-    .map((each) => ({ each, delayMs: round === 0 ? 0 : next(2_000), key: next(2 ** 31) }))
+    .map((each) => ({ each, delayMs: round === 0 ? 0 : next(1_000), key: next(2 ** 31) }))
     .toSorted((a, b) => a.key - b.key)[(seed - 1) % cases.length];
   if (!(Number.isSafeInteger(seed) && seed > 0 && drawn !== undefined))
     throw new RangeError(`seed ${String(seed)} is not a whole number from 1 on`);
   return { seed, ...drawn.each, delayMs: drawn.delayMs };
 };
 
+/** States of a guest that has not ended what it was asked for. */
+const underWay = "accepted|evacuating|resizing|settling";
+
+/** What the host has that no domain has: free on each pnode, and promised to a domain. */
+interface HostFacts {
+  readonly freeMiB: ReadonlyArray<number>;
+  readonly claimedMiB: number;
+}
+
+const hostFactsOf = Effect.fnUntraced(function* (dom0: Subject.Subject["dom0"]) {
+  const info = yield* dom0.check("xl info -n");
+  const numa = info.slice(info.indexOf("numa_info"));
+  return {
+    freeMiB: [...numa.matchAll(/^ +\d+: +\d+ +(\d+) /gm)].map(([, mib]) => Number(mib)),
+    claimedMiB: Number(/^outstanding_claims *: *(\d+)$/m.exec(info)?.[1]),
+  } satisfies HostFacts;
+});
+
+/** A domain's upkeep, its page tables say, may have come from another pnode. */
+const upkeepMiB = 8;
+
+const sameHost = (a: HostFacts, b: HostFacts): boolean =>
+  a.claimedMiB === b.claimedMiB &&
+  a.freeMiB.length === b.freeMiB.length &&
+  a.freeMiB.every((mib, pnode) => Math.abs(mib - (b.freeMiB[pnode] ?? NaN)) <= upkeepMiB);
+
 /** What is counted: by Xen, by the guest's Linux, by the module. */
 interface Facts {
+  readonly host: HostFacts;
   readonly xenMiB: number;
   readonly memTotalKiB: number;
   readonly cpus: string;
   readonly vnodes: string;
 }
 
+/** Once the guest has ended what it was asked for, or what it takes back of it. */
 const factsOf = Effect.fnUntraced(function* ({ guest, dom0, name }: Subject.Subject) {
-  const list = yield* dom0.check(`xl list ${name}`);
   const text = yield* guest.check(
-    "grep MemTotal /proc/meminfo; cat /sys/devices/system/cpu/online; cat /proc/virtflex/status 2>/dev/null || true",
+    `while grep -qE '^state (${underWay})' /proc/virtflex/status 2>/dev/null; do sleep 0.2; done
+grep MemTotal /proc/meminfo; cat /sys/devices/system/cpu/online; cat /proc/virtflex/status 2>/dev/null || true`,
   );
+  const list = yield* dom0.check(`xl list ${name}`);
   return {
+    host: yield* hostFactsOf(dom0),
     xenMiB: Number(list.trim().split("\n")[1]?.trim().split(/ +/)[2]),
     memTotalKiB: Number(/MemTotal: +(\d+)/.exec(text)?.[1]),
     cpus: text.split("\n")[1] ?? "",
@@ -136,13 +167,15 @@ const factsOf = Effect.fnUntraced(function* ({ guest, dom0, name }: Subject.Subj
 });
 
 const same = (a: Facts, b: Facts): boolean =>
+  sameHost(a.host, b.host) &&
   Math.abs(a.xenMiB - b.xenMiB) <= 2 &&
   Math.abs(a.memTotalKiB - b.memTotalKiB) <= 4096 &&
   a.cpus === b.cpus &&
   (a.vnodes === b.vnodes || a.vnodes === "" || b.vnodes === "");
 
-/** A guest, and what it is like with all vnodes and with two, which it has now. */
+/** A guest, what the host is like without it, and what it is like with all vnodes and with two, which it has now. */
 const prepareGuest = Effect.fnUntraced(function* (lab: Lab, name: string) {
+  const without = yield* hostFactsOf(lab.dom0);
   const subject = yield* Subject.make(lab, name);
   const full = yield* factsOf(subject);
   const { result, status, error } = yield* subject.change("shrink", "2,3");
@@ -150,7 +183,7 @@ const prepareGuest = Effect.fnUntraced(function* (lab: Lab, name: string) {
     const message = error?.message ?? result;
     return yield* new CommandFailed({ command: "virtflex shrink", status, message });
   }
-  return { subject, full, half: yield* factsOf(subject) };
+  return { subject, without, full, half: yield* factsOf(subject) };
 });
 
 const startCg = Effect.fnUntraced(function* ({ guest }: Subject.Subject) {
@@ -172,7 +205,7 @@ interface Harm {
 
 /** The guest stands still meanwhile, too: once asked, it takes the memory by itself. */
 const filled = (name: string, fill: string): Harm => ({
-  harm: `xl pause ${name}; ${fill}; xl unpause ${name}`,
+  harm: `xl pause ${name}; (${fill}); filled=$?; xl unpause ${name}; exit $filled`,
   after: Filler.empty,
 });
 
@@ -190,14 +223,15 @@ const harmOf = (fault: Fault, name: string): Harm => {
       return filled(name, Filler.fillHost);
     case "xenstored updated live":
       return {
-        harm: "xenstore-control live-update /usr/sbin/oxenstored >/run/live-update.log 2>&1",
+        harm: "xenstore-control live-update -t 60 /usr/sbin/oxenstored",
       };
     default:
       return { harm: ":" };
   }
 };
 
-const struckMark = "harmed while the change was under way";
+/** Lines of dom0 and guest: the fault came before the change was over; it did not come about. */
+const marks = { struck: "harm: done in time", failed: "harm: failed" };
 
 /**
  * Shell, in dom0: a change, and the harm so long after so many of its steps are begun, or after it is over. The watch on the journal fires when it is
@@ -210,8 +244,9 @@ wait $watch
 [ ${String(delayMs)} = 0 ] || sleep ${String(delayMs / 1e3)}
 read -r controller </run/controller
 kill -STOP $controller
-xenstore-exists /tool/virtflex/change/1/owner && echo ${struckMark} >&2
-(${harm}) >&2
+xenstore-exists /tool/virtflex/change/1/owner; late=$?
+(${harm}) >&2 || echo ${marks.failed} >&2
+[ $late = 0 ] && echo ${marks.struck} >&2
 kill -CONT $controller
 wait $all; status=$?
 (${after}) >&2
@@ -219,11 +254,15 @@ exit $status`;
 
 /** Shell, in the guest: `harm`, so long after the module has begun with a change. */
 const harmedWithin = ({ delayMs }: Scenario, harm: string) =>
-  `(until grep -qE '^state (evacuating|resizing|settling)' /proc/virtflex/status; do sleep 0.1; done; sleep ${String(delayMs / 1e3)}; touch /run/struck; ${harm}) >/dev/null 2>&1 & echo $! >/run/beside`;
+  `(until grep -qE '^state (${underWay})' /proc/virtflex/status; do sleep 0.1; done
+sleep ${String(delayMs / 1e3)}
+touch /run/harming
+(${harm}) && echo ${marks.struck} >/run/harmed || echo ${marks.failed} >/run/harmed
+rm /run/harming) >/dev/null 2>&1 & echo $! >/run/beside`;
 
-/** Shell, in the guest: a program that runs beside CG. */
-const beside = (environment: string) =>
-  `${environment} setsid /opt/virtflex/bin/cg --class S >/dev/null 2>&1 </dev/null & echo $! >>/run/beside`;
+/** Shell, in the guest: what runs beside CG from before the change on. */
+const beside = (command: string) =>
+  `${command} >/run/beside.log 2>&1 </dev/null & echo $! >/run/beside`;
 
 /** What is done to guest or program from within, before the change. */
 const inside = (scenario: Scenario, pid: number): string | undefined => {
@@ -233,27 +272,33 @@ const inside = (scenario: Scenario, pid: number): string | undefined => {
     case "program killed":
       return harmedWithin(scenario, `kill -9 ${String(pid)}`);
     case "program forks":
-      return harmedWithin(
-        scenario,
-        `for i in 1 2 3; do ${beside("LD_LIBRARY_PATH=/opt/virtflex/lib OMP_WAIT_POLICY=passive")}; sleep 0.5; done`,
+      return beside(
+        "env LD_LIBRARY_PATH=/opt/virtflex/lib OMP_WAIT_POLICY=passive /opt/virtflex/bin/forks --repetitions 1000000",
       );
+    case "program never acknowledges":
+      return beside("sleep infinity 9<>/proc/virtflex/topology");
     case "program without the runtime":
-      return beside("OMP_WAIT_POLICY=passive");
+      return beside(
+        "env OMP_WAIT_POLICY=passive /opt/virtflex/bin/cg --class S --repetitions 1000000",
+      );
     case "module unloaded":
-      return harmedWithin(scenario, "rmmod virtflex");
+      return harmedWithin(scenario, "rmmod virtflex && [ ! -e /proc/virtflex ]");
     default:
       return undefined;
   }
 };
 
-/** Shell, in the guest, when the change is over: nothing of `inside` goes on, and it says whether what waited for the change has struck. */
-const insideOver = (pid: number) =>
-  `kill -CONT ${String(pid)} 2>/dev/null
-kill -9 $(cat /run/beside) 2>/dev/null
-while pgrep -x rmmod >/dev/null; do sleep 0.1; done
+/**
+ * Shell, in the guest, when the change is over: nothing of `inside` goes on, and it says what became of it. What ran beside CG ends by itself
+ * only if something in it is wrong.
+ */
+const insideOver = (fault: Fault, pid: number) =>
+  `while [ -e /run/harming ]; do sleep 0.1; done
+kill -CONT ${String(pid)} 2>/dev/null
+${fault === "program stopped" ? "" : `kill -9 $(cat /run/beside) 2>/dev/null${waits.has(fault) ? "" : ` || echo "${marks.failed}: $(tail -n 1 /run/beside.log)"`}`}
 [ -e /proc/virtflex ] || insmod /opt/virtflex/lib/virtflex.ko || exit
-[ -e /run/struck ] && echo struck
-rm -f /run/beside /run/struck`;
+cat /run/harmed 2>/dev/null
+rm -f /run/beside /run/harmed /run/beside.log`;
 
 /** Of what `virtflex doctor --json` prints. */
 const Findings = Schema.fromJsonString(
@@ -263,6 +308,17 @@ const Findings = Schema.fromJsonString(
     ),
   }),
 );
+
+/** What `virtflex doctor` says of changes that were left behind. */
+const doctor = Effect.fnUntraced(function* (
+  subject: Subject.Subject,
+  options: ReadonlyArray<string>,
+) {
+  const { stdout } = yield* subject.virtflex(["doctor", "--json", ...options]);
+  const { findings } = yield* Schema.decodeUnknownEffect(Findings)(stdout.toString());
+  const journal = findings.find(({ check }) => check === "journal");
+  return journal ?? { status: "fail", detail: "it said nothing of the journal" };
+});
 
 /** The guest is known to be whole (or half, for an expansion) when this begins. */
 const perform = Effect.fnUntraced(function* ({ subject, cg }: Prepared, scenario: Scenario) {
@@ -280,15 +336,46 @@ const perform = Effect.fnUntraced(function* ({ subject, cg }: Prepared, scenario
     { timeout: "10 minutes" },
   );
   const text = stderr.toString();
-  if (within === undefined) return { status, stderr: text, struck: text.includes(struckMark) };
-  const over = yield* guest.check(insideOver(cg.pid));
-  yield* subject.ready;
-  return { status, stderr: text, struck: !waits.has(fault) || over.includes("struck") };
+  const over = within === undefined ? text : yield* guest.check(insideOver(fault, cg.pid));
+  if (within !== undefined) yield* subject.ready;
+  return {
+    status,
+    stderr: text,
+    struck: (within !== undefined && !waits.has(fault)) || over.includes(marks.struck),
+    failed: over.includes(marks.failed) ? over : undefined,
+  };
 });
+
+/** How a `virtflex` may end that met the fault in time. */
+const mayEnd: Record<Fault, ReadonlyArray<number>> = {
+  none: [0],
+  "controller killed": [137],
+  "guest paused past the deadline": [0, 4],
+  "guest destroyed": [0, 4],
+  "program killed": [0],
+  "program stopped": [0],
+  "program forks": [0],
+  "program never acknowledges": [0],
+  "program without the runtime": [0],
+  "module unloaded": [0, 1, 4],
+  "pnode filled by another guest": [0, 4],
+  "host out of memory": [0, 4],
+  "xenstored updated live": [0],
+};
+
+/** The same, where the step decides: what the guest alone can do, it can't while it is paused; what is after its turn needs no guest. */
+const mustEnd = ({ fault, op, step, delayMs }: Scenario): number | undefined => {
+  if (fault === "guest paused past the deadline") {
+    if (step > requestStep[op]) return 0;
+    if (delayMs === 0) return 4;
+  }
+  if (fault === "guest destroyed" && step <= requestStep[op] && delayMs === 0) return 4;
+  return undefined;
+};
 
 /** Runs one scenario on a guest that is there, and makes it whole or half, as it is needed, before. */
 const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Scenario) {
-  const { subject, cg, full, half } = prepared;
+  const { subject, cg, without, full, half } = prepared;
   const { fault, op } = scenario;
   const [before, after] = op === "shrink" ? [full, half] : [half, full];
   const wrong: Array<string> = [];
@@ -297,12 +384,18 @@ const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Sce
     yield* subject.change(op === "shrink" ? "expand" : "shrink", "2,3");
     if (!same(yield* factsOf(subject), before)) wrong.push("the guest could not be made ready");
   }
-  const { status, stderr, struck } = yield* perform(prepared, scenario);
-  const found = yield* subject.virtflex(["doctor", "--json"]);
-  const { findings } = yield* Schema.decodeUnknownEffect(Findings)(found.stdout.toString());
-  const journal = findings.find(({ check }) => check === "journal");
-  const open = journal?.status === "fail";
-  if (open) yield* subject.virtflex(["doctor", "--repair"]);
+  const { status, stderr, struck, failed } = yield* perform(prepared, scenario);
+  if (failed !== undefined) wrong.push(`the fault did not come about: ${failed}`);
+  const must = struck ? mustEnd(scenario) : 0;
+  if (must === undefined ? !mayEnd[fault].includes(status) : status !== must)
+    wrong.push(`ended with status ${String(status)}: ${stderr}`);
+
+  const found = yield* doctor(subject, []);
+  const open = found.status === "fail";
+  if (open) {
+    const repaired = yield* doctor(subject, ["--repair"]);
+    if (repaired.status !== "ok") wrong.push(`not repaired: ${repaired.detail}`);
+  }
 
   if (fault === "guest destroyed") {
     const left = yield* subject.dom0.run(
@@ -310,12 +403,14 @@ const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Sce
     );
     const text = left.stdout.toString().trim();
     if (text !== "") wrong.push(`left behind: ${text}`);
+    const host = yield* hostFactsOf(subject.dom0);
+    if (!sameHost(host, without)) wrong.push(`memory left behind: ${JSON.stringify(host)}`);
     return {
       ...scenario,
       struck,
       status,
       guest: "gone",
-      doctor: journal?.detail ?? "",
+      doctor: found.detail,
       wrong,
     } satisfies Outcome;
   }
@@ -331,7 +426,7 @@ const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Sce
   const guest = same(now, before) ? "before" : same(now, after) ? "after" : "neither";
   if (guest === "neither")
     wrong.push(`neither before nor after: ${JSON.stringify(now)}; ${stderr}`);
-  if (fault === "none" && status !== 0) wrong.push(`not done: ${stderr}`);
+  if (open && guest !== "before") wrong.push("repaired, and not as before");
   // A controller may be killed between its last step and its end.
   if (status === 137 && !open && guest !== "after")
     wrong.push("a killed controller's change was not found by doctor");
@@ -347,7 +442,7 @@ const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Sce
     struck,
     status,
     guest,
-    doctor: journal?.detail ?? "",
+    doctor: found.detail,
     wrong,
   } satisfies Outcome;
 });

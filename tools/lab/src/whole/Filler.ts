@@ -1,11 +1,12 @@
 /**
- * A domain that never runs and takes a host's free memory, as shell commands for dom0.
+ * A domain that never runs and takes a host's free memory, as shell commands for dom0, of a subshell: what has nothing free is full as it is.
  *
  * @since 0.1.0
  */
 
 const create = (free: string, upkeep: number, placement: string) =>
   `memory=$(($(${free}) - ${String(upkeep)}))
+[ $memory -gt 0 ] || exit 0
 cat >/run/filler.cfg <<CONFIG
 name="filler"
 type="pvh"
@@ -15,7 +16,7 @@ maxmem=$memory
 vcpus=1
 ${placement}
 CONFIG
-xl create -p /run/filler.cfg >/run/filler.log 2>&1`;
+xl create -p /run/filler.cfg`;
 
 /**
  * Takes what a pnode of the default host has free, by a vnode: where a domain's CPUs are decides nothing about its memory. 24 MiB are for
