@@ -256,6 +256,29 @@ test(
 );
 
 test(
+  "what a repair can't undo is told of, and is no success",
+  async () => {
+    const { socket } = await serveEmbedded();
+    const { before } = await learnStates(socket);
+    await pauseAfter(socket, 100 * mib);
+    const change = shrink(socket);
+    await untilBegun(socket, before);
+    change.process.kill("SIGKILL");
+    await change.ended;
+    const repaired = await virtflex(["doctor", "--repair", "--socket", socket, "--json"]).ended;
+    expect(repaired.status).toBe(1);
+    expect(JSON.parse(repaired.stdout)).toMatchObject({
+      findings: expect.arrayContaining([
+        expect.objectContaining({ check: "repair", status: "fail" }),
+        expect.objectContaining({ check: "guest laptop", status: "warn" }),
+      ]),
+    });
+    await unpause(socket);
+  },
+  limit,
+);
+
+test(
   "the controller is killed at any moment: the state is that of before or after, once repaired",
   async () => {
     const { socket } = await serveEmbedded();

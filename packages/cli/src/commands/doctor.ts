@@ -5,7 +5,7 @@ import { recover } from "@virtflex/pipeline";
 import { Console, Effect, Schema } from "effect";
 import { Command, Flag } from "effect/cli";
 import { chooseHost, controlLayerOf } from "../Connect.ts";
-import { type Finding, warn } from "../doctor/Check.ts";
+import { fail, type Finding, warn } from "../doctor/Check.ts";
 import { checkHost } from "../doctor/HostState.ts";
 import { checkTools } from "../doctor/Tools.ts";
 import { exitCode } from "../ExitCode.ts";
@@ -26,11 +26,27 @@ class Unwell extends Schema.TaggedError<Unwell>()("Unwell", {
 
 const limits = { deadlineMs: 60_000, graceMs: 5000 };
 
+/** What could not be undone. A journal that can't be read is told of, with its mend, where the journals are checked. */
+const repairHost = recover({ limits, onProgress: progressView() }).pipe(
+  Effect.map((changes) =>
+    changes.flatMap(({ domains, rollback: { left } }) =>
+      left.map(({ error }) =>
+        fail(
+          "repair",
+          `domain ${domains.join(", ")}: ${error.message}`,
+          domains.map((domain) => `virtflex status ${domain}`).join("; "),
+        ),
+      ),
+    ),
+  ),
+  Effect.catchTag("JournalDamaged", () => Effect.succeed([])),
+);
+
 const checkChosenHost = Effect.fnUntraced(function* (repair: boolean) {
   const choice = yield* chooseHost;
   return yield* Effect.gen(function* () {
-    if (repair) yield* recover({ limits, onProgress: progressView() });
-    return yield* checkHost(choice);
+    const left = repair ? yield* repairHost : [];
+    return [...left, ...(yield* checkHost(choice))];
   }).pipe(Effect.provide(controlLayerOf(choice)));
 });
 

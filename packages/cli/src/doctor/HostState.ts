@@ -3,6 +3,7 @@
  */
 import { PageReader } from "@virtflex/guest-notify";
 import { openChanges, survey, type SurveyedGuest } from "@virtflex/pipeline";
+import { NumaKeys } from "@virtflex/topo-model";
 import { Effect } from "effect";
 import type { HostChoice } from "../Connect.ts";
 import { topologyPage } from "../Paths.ts";
@@ -32,7 +33,15 @@ const checkJournals = openChanges.pipe(
   ),
 );
 
-const checkGuest = ({ guest, report }: SurveyedGuest): Finding => {
+/** Domains that a controller works on, or may. */
+const busy = openChanges.pipe(
+  Effect.catchTag("JournalDamaged", () => Effect.succeed([])),
+  Effect.map((changes) =>
+    changes.filter(({ controllerIs }) => controllerIs !== "gone").flatMap(({ domains }) => domains),
+  ),
+);
+
+const checkGuest = ({ guest, report }: SurveyedGuest, isBusy: boolean): Finding => {
   const check = `guest ${guest.name}`;
   if (guest.vnodes.length === 0) {
     return warn(check, "it has no virtual NUMA", "Build it with vnuma= (xl.cfg(5))");
@@ -40,12 +49,33 @@ const checkGuest = ({ guest, report }: SurveyedGuest): Finding => {
   if (!report.aware) {
     return warn(check, "it has no Virtflex guest side", "Load virtflex.ko in it");
   }
+  if (isBusy) return ok(check, "a change is under way");
   const { request, status } = report;
   if (request !== undefined && status?.id === request.id && status.state === "failed") {
     return warn(
       check,
       `its last request failed: ${status.code}`,
       `virtflex status ${guest.domain}`,
+    );
+  }
+  if (request !== undefined && (status?.id !== request.id || !NumaKeys.isFinal(status))) {
+    const reached = status?.id === request.id ? `it is ${status.state}` : "it has not begun";
+    return warn(
+      check,
+      `its last request, ${request.op}, has not ended, and nobody waits for it: ${reached}`,
+      `virtflex status ${guest.domain}`,
+    );
+  }
+  const astray = guest.vnodes.find(({ id, desired }) => {
+    const has = report.nodes.get(id)?.state;
+    return has !== undefined && has !== desired;
+  });
+  if (astray !== undefined) {
+    const verb = astray.desired === "online" ? "expand" : "shrink";
+    return warn(
+      check,
+      `vnode ${astray.id} is ${report.nodes.get(astray.id)?.state} in it, and wanted ${astray.desired}`,
+      `virtflex ${verb} ${guest.name} --vnodes ${astray.id}`,
     );
   }
   return ok(check, `generation ${report.generation ?? "none"}`);
@@ -88,5 +118,8 @@ export const checkHost = Effect.fnUntraced(function* (choice: HostChoice) {
           (guest) => checkPage(choice.socket, guest),
         )
       : [];
-  return [ok("host", where), ...(yield* checkJournals), ...guests.map(checkGuest), ...pages];
+  const journals = yield* checkJournals;
+  const changing = yield* busy;
+  const checked = guests.map((each) => checkGuest(each, changing.includes(each.guest.domain)));
+  return [ok("host", where), ...journals, ...checked, ...pages];
 });
