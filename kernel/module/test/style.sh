@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# checkpatch.pl --strict has nothing to say. It comes with Debian's
+# checkpatch.pl --strict has nothing to say of the module and of kernel/patches. It comes with Debian's
 # linux-source package; CHECKPATCH names another.
 #
 # CAMELCASE: names such as __SetPageOffline are the kernel's, which checkpatch
@@ -30,13 +30,20 @@ if [ -z "$checkpatch" ]; then
 	fi
 fi
 
-cd "$here"
-for file in ./*.c ./*.h; do
-	"$checkpatch" --no-tree --strict --quiet --ignore CAMELCASE,MACRO_ARG_REUSE \
-		-f "$file" 2>&1 | grep -v -e 'Use of uninitialized value $root' -e "^find: '/include'" || true
-done >"${TMPDIR:-/tmp}/checkpatch.$$"
-trap 'rm -f "${TMPDIR:-/tmp}/checkpatch.$$"' EXIT
-if [ -s "${TMPDIR:-/tmp}/checkpatch.$$" ]; then
-	cat "${TMPDIR:-/tmp}/checkpatch.$$"
+check() {
+	"$checkpatch" --no-tree --strict --quiet --ignore CAMELCASE,MACRO_ARG_REUSE "$@" 2>&1 |
+		grep -v -e 'Use of uninitialized value $root' -e "^find: '/include'" || true
+}
+
+# It leaves a file where it is run. From standard input: it takes a patch that git knows for a source file.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+said=$(
+	for file in "$here"/*.c "$here"/*.h; do check -f "$file"; done
+	for patch in "$here"/../patches/*.patch; do check - <"$patch"; done
+)
+if [ -n "$said" ]; then
+	echo "$said"
 	exit 1
 fi
