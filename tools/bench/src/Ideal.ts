@@ -1,5 +1,5 @@
 /**
- * What a run with one change in it takes, and what the ideal one would: its own pace before until the request, its own pace after from then on.
+ * What a run with one change in it takes, and what the ideal one would: until the request as it was, its own pace after from then on.
  *
  * @since 0.1.0
  */
@@ -25,8 +25,8 @@ export const pace = (ends: ReadonlyArray<number>): number =>
   ((ends.at(-1) ?? Number.NaN) - (ends[0] ?? Number.NaN)) / (ends.length - 1);
 
 /**
- * Seconds from the end of the first repetition to that of the last: as it was, and as it had been with the pace `before` until the
- * request and the pace `after` from then on. All arguments in milliseconds. @since 0.1.0
+ * Seconds from the end of the first repetition to that of the last: as it was, and as it had been with the pace `after` from the request on. The
+ * pace `before` tells how much of the repetition in which the request fell was done by then. All arguments in milliseconds. @since 0.1.0
  */
 export const againstIdeal = (
   ends: ReadonlyArray<number>,

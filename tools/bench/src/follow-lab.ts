@@ -33,6 +33,8 @@ const say = (line: string) => Effect.sync(() => void process.stderr.write(`${lin
 interface Run {
   /** When each repetition was over: it grows. */
   readonly ends: ReadonlyArray<number>;
+  /** What it said of results that are not right. */
+  readonly wrong: ReadonlyArray<string>;
   /** Fails when the program ends. */
   readonly over: Effect.Effect<never, BenchFailed>;
 }
@@ -44,13 +46,20 @@ const launch = Effect.fnUntraced(function* (
   environment: ReadonlyArray<string>,
 ) {
   const ends: Array<number> = [];
+  const wrong: Array<string> = [];
   const running = yield* guest
     .exec(
       [
         ...["env", ...environment, `/opt/virtflex/bin/${program}`, ...size],
         ...["--repetitions", "1000000"],
       ],
-      { timeout: "1 hour", onStdout: Subject.byLine(() => void ends.push(Clocks.nowMs())) },
+      {
+        timeout: "1 hour",
+        onStdout: Subject.byLine((line) => {
+          ends.push(Clocks.nowMs());
+          if (!line.includes(" verified=yes ")) wrong.push(line);
+        }),
+      },
     )
     .pipe(Effect.forkScoped);
   const over = Fiber.join(running).pipe(
@@ -60,12 +69,13 @@ const launch = Effect.fnUntraced(function* (
     ),
     Effect.mapError((message) => new BenchFailed({ message })),
   );
-  return { ends, over } satisfies Run;
+  return { ends, wrong, over } satisfies Run;
 });
 
 /** Those of the repetitions that began after `from`, as soon as they are enough to know the pace by. */
-const since = ({ ends, over }: Run, from = -Infinity) =>
+const since = ({ ends, wrong, over }: Run, from = -Infinity) =>
   Effect.suspend(() => {
+    if (wrong.length > 0) return Effect.die(`a wrong result: ${wrong.join("; ")}`);
     const found = ends.filter((at) => at > from);
     const [first, last] = [found[0], found.at(-1)];
     return first !== undefined &&
@@ -107,16 +117,17 @@ const expanded = Effect.fnUntraced(function* (
   return againstIdeal(run.ends, request.startedAtMs - offsetMs, { before, after });
 }, Effect.scoped);
 
+const load = ({ guest }: Subject.Subject) =>
+  guest.check("[ -e /proc/virtflex ] || insmod /opt/virtflex/lib/virtflex.ko");
+
 /** Milliseconds of a repetition while nothing changes. */
 const steady = Effect.fnUntraced(function* (
-  { guest }: Subject.Subject,
+  subject: Subject.Subject,
   program: (typeof programs)[number],
   parts: boolean,
 ) {
-  yield* guest.check(
-    parts ? "[ -e /proc/virtflex ] || insmod /opt/virtflex/lib/virtflex.ko" : "rmmod virtflex",
-  );
-  return pace(yield* since(yield* launch(guest, program, parts ? following : stock)));
+  yield* parts ? load(subject) : subject.guest.check("rmmod virtflex");
+  return pace(yield* since(yield* launch(subject.guest, program, parts ? following : stock)));
 }, Effect.scoped);
 
 const bench = Effect.gen(function* () {
@@ -129,11 +140,12 @@ const bench = Effect.gen(function* () {
     for (const program of programs) {
       const [name] = program;
       yield* say(`follow-lab: ${name}, turn ${turn} of ${turns}`);
-      // With the parts the guest goes on; which comes first alternates.
+      // Which comes first alternates.
       const early = turn % 2 === 0 ? yield* steady(subject, program, true) : undefined;
       const baseline = yield* steady(subject, program, false);
-      const late = yield* steady(subject, program, true);
-      note(`${name}, steady`, { value: early ?? late, baseline });
+      const value = early ?? (yield* steady(subject, program, true));
+      note(`${name}, steady`, { value, baseline });
+      yield* load(subject);
       yield* subject.ready;
       note(`${name}, expanded`, yield* expanded(subject, program));
     }

@@ -7,7 +7,7 @@ import { OmpProgram } from "@virtflex/omp-runtime-shim";
 import { apply, Controller, survey } from "@virtflex/pipeline";
 import { DomainId, plan, VnodeId } from "@virtflex/topo-model";
 import * as EmbeddedClient from "@virtflex/xen-control/embedded-client";
-import { Effect, Fiber, Layer, Queue, Stream } from "effect";
+import { Cause, Effect, Fiber, Layer, Queue, Stream } from "effect";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { serve } from "./Embedded.ts";
@@ -64,25 +64,34 @@ const expanded = Effect.fnUntraced(function* ({ file, size }: Program, page: str
     env: waiting,
     stdio: "pipe",
   });
-  /** When each repetition was over. */
-  const ends = yield* Queue.unbounded<number>();
+  /** When each repetition was over; it ends with the program, or at a wrong result. */
+  const ends = yield* Queue.unbounded<number, Cause.Done>();
   yield* program.stdout.pipe(
     Stream.decodeText(),
     Stream.splitLines,
+    Stream.takeWhile((line) => line.includes(" verified=yes ")),
     Stream.runForEach(() => Queue.offer(ends, performance.now())),
+    Effect.ensuring(Queue.end(ends)),
     Effect.forkScoped,
   );
   const take = (count: number) =>
-    Effect.forEach(Array.from({ length: count }), () => Queue.take(ends));
+    Effect.forEach(Array.from({ length: count }), () => Queue.take(ends)).pipe(
+      Effect.catch(() => Effect.die(`${file}: not ${repetitions} repetitions with right results`)),
+    );
   const first = yield* take(before);
   const request = performance.now();
-  const expanding = yield* Effect.forkChild(change("expand"));
+  const expanding = yield* Effect.forkChild(
+    Effect.andThen(
+      change("expand"),
+      Effect.sync(() => performance.now()),
+    ),
+  );
   const rest = yield* take(1 + after);
-  yield* Fiber.join(expanding);
+  const done = yield* Fiber.join(expanding);
 
   return againstIdeal([...first, ...rest], request, {
     before: pace(first),
-    after: pace(rest.slice(2)),
+    after: pace(rest.filter((at) => at > done)),
   });
 }, Effect.scoped);
 

@@ -46,6 +46,7 @@ describe("two guests", () => {
       ]);
       yield* lab.dom0.check("xl unpause giver");
       expect(silent.status).toBe(4);
+      expect(yield* states(giver)).toEqual(withoutLast);
       expect(yield* states(taker)).toEqual(all);
     }),
     20 * 60_000,

@@ -1,5 +1,5 @@
 /**
- * NAS CG, class S, in a guest: built by plain `gcc -fopenmp`, run under the adapting libgomp.
+ * NAS CG, class S, in a guest: built by plain `gcc -fopenmp`, run under the adapting libgomp or under LLVM's libomp with our OMPT tool.
  *
  * @since 0.1.0
  */
@@ -16,6 +16,19 @@ export const isRight = (found: number): boolean => Math.abs(found - zeta) <= 1e-
 
 const line = /^repetition=\d+ zeta=(\S+) /;
 
+/** Shell and environment by runtime: what GCC has compiled runs on libomp under libgomp's name. */
+const runtimes = {
+  libgomp: { prepare: ":", environment: ["LD_LIBRARY_PATH=/opt/virtflex/lib"] },
+  libomp: {
+    prepare:
+      "mkdir -p /run/libomp; ln -sf /usr/lib/x86_64-linux-gnu/libomp.so.5 /run/libomp/libgomp.so.1",
+    environment: [
+      "LD_LIBRARY_PATH=/run/libomp",
+      "OMP_TOOL_LIBRARIES=/opt/virtflex/lib/libvirtflex-ompt.so",
+    ],
+  },
+};
+
 /**
  * Starts it; it runs until the scope closes.
  *
@@ -23,11 +36,15 @@ const line = /^repetition=\d+ zeta=(\S+) /;
  *
  * @since 0.1.0
  */
-export const start = Effect.fn("Cg.start")(function* (guest: Host) {
+export const start = Effect.fn("Cg.start")(function* (
+  guest: Host,
+  runtime: keyof typeof runtimes = "libgomp",
+) {
+  yield* guest.check(runtimes[runtime].prepare);
   const zetas = yield* SubscriptionRef.make<ReadonlyArray<number>>([]);
   const pid = yield* SubscriptionRef.make(0);
   const environment = [
-    "LD_LIBRARY_PATH=/opt/virtflex/lib",
+    ...runtimes[runtime].environment,
     "OMP_PLACES=threads",
     "OMP_PROC_BIND=close",
     "OMP_WAIT_POLICY=passive",
