@@ -256,6 +256,27 @@ test(
 );
 
 test(
+  "watch of one guest says that it is gone, and ends",
+  async () => {
+    const { socket } = await serveEmbedded();
+    const watching = virtflex(["watch", "laptop", "--json", "--socket", socket]);
+    await new Promise((resolve) => watching.process.stdout?.once("data", resolve));
+    await ask(
+      socket,
+      Effect.flatMap(EmbeddedHost, (host) => host.destroyGuest(domain)),
+    );
+    const { status, stdout } = await watching.ended;
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")).toEqual({
+      domain: 1,
+      name: "laptop",
+      state: "gone",
+    });
+  },
+  limit,
+);
+
+test(
   "what a repair can't undo is told of, and is no success",
   async () => {
     const { socket } = await serveEmbedded();

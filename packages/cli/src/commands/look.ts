@@ -175,23 +175,23 @@ const watch = Command.make(
       // A guest that writes without end gets no more than one survey after another.
       Stream.buffer({ capacity: 1, strategy: "sliding" }),
       Stream.mapEffect(() => survey),
-      Stream.mapEffect(({ guests }) =>
-        only === undefined
-          ? Effect.succeed(guests)
-          : Effect.map(findGuest(guests, String(only)), (guest) => [guest]),
+      Stream.map(({ guests }) =>
+        guests.filter(({ guest }) => only === undefined || guest.domain === only).map(statusOf),
       ),
-      Stream.map((guests) => guests.map(statusOf)),
       Stream.mapAccum(
         (): ReadonlyArray<Status> => [],
         (before, now) => [now, changesSince(before, now)] as const,
       ),
+      Stream.takeUntil((found) => only !== undefined && isGone(found)),
       Stream.runForEach((found) =>
         printLine(found, () => (isGone(found) ? `${found.name}  gone` : watchLine(found))),
       ),
     );
   }, Effect.provide(hostLayer)),
 ).pipe(
-  Command.withDescription("Tell each change of a domain's status, or of all, until interrupted"),
+  Command.withDescription(
+    "Tell each change of a domain's status until it is gone, or of all until interrupted",
+  ),
 );
 
 export const looks = [list, show, status, watch] as const;
