@@ -347,7 +347,7 @@ const perform = Effect.fnUntraced(function* ({ subject, cg }: Prepared, scenario
 });
 
 /** How a `virtflex` may end that met the fault in time. */
-const mayEnd: Record<Fault, ReadonlyArray<number>> = {
+const statuses: Record<Fault, ReadonlyArray<number>> = {
   none: [0],
   "controller killed": [137],
   "guest paused past the deadline": [0, 4],
@@ -363,14 +363,15 @@ const mayEnd: Record<Fault, ReadonlyArray<number>> = {
   "xenstored updated live": [0],
 };
 
-/** The same, where the step decides: what the guest alone can do, it can't while it is paused; what is after its turn needs no guest. */
-const mustEnd = ({ fault, op, step, delayMs }: Scenario): number | undefined => {
-  if (fault === "guest paused past the deadline") {
-    if (step > requestStep[op]) return 0;
-    if (delayMs === 0) return 4;
-  }
-  if (fault === "guest destroyed" && step <= requestStep[op] && delayMs === 0) return 4;
-  return undefined;
+/**
+ * The same, of one run: what the guest has to answer, it can't while it is paused or gone; what comes after its answer needs no guest. A controller
+ * may be killed between its last step and its end.
+ */
+const mayEnd = ({ fault, op, step, delayMs }: Scenario, struck: boolean): ReadonlyArray<number> => {
+  if (!struck) return fault === "controller killed" ? [0, 137] : [0];
+  if (fault === "guest paused past the deadline" && step > requestStep[op]) return [0];
+  const unanswered = fault === "guest paused past the deadline" || fault === "guest destroyed";
+  return unanswered && step <= requestStep[op] && delayMs === 0 ? [4] : statuses[fault];
 };
 
 /** Runs one scenario on a guest that is there, and makes it whole or half, as it is needed, before. */
@@ -386,8 +387,7 @@ const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Sce
   }
   const { status, stderr, struck, failed } = yield* perform(prepared, scenario);
   if (failed !== undefined) wrong.push(`the fault did not come about: ${failed}`);
-  const must = struck ? mustEnd(scenario) : 0;
-  if (must === undefined ? !mayEnd[fault].includes(status) : status !== must)
+  if (!mayEnd(scenario, struck).includes(status))
     wrong.push(`ended with status ${String(status)}: ${stderr}`);
 
   const found = yield* doctor(subject, []);
@@ -427,7 +427,6 @@ const run = Effect.fn("Faults.run")(function* (prepared: Prepared, scenario: Sce
   if (guest === "neither")
     wrong.push(`neither before nor after: ${JSON.stringify(now)}; ${stderr}`);
   if (open && guest !== "before") wrong.push("repaired, and not as before");
-  // A controller may be killed between its last step and its end.
   if (status === 137 && !open && guest !== "after")
     wrong.push("a killed controller's change was not found by doctor");
   if (status === 0 && fault !== "module unloaded" && guest !== "after")
