@@ -373,16 +373,22 @@ void xen_set_limit(uint32_t domain, uint64_t bytes)
 	check(xen().domain_setmaxmem(xen().handle, domain, bytes / 1024), "domain_setmaxmem");
 }
 
-void xen_claim(uint32_t domain, uint64_t bytes)
+static xc_domaininfo_t living(uint32_t domain)
 {
-	std::lock_guard<std::mutex> lock(mutex);
-
 	xc_domaininfo_t info;
 	int got = xen().domain_getinfolist(xen().handle, domain, 1, &info);
 
 	check(got, "domain_getinfolist");
-	if (got != 1 || info.domain != domain)
+	if (got != 1 || info.domain != domain || info.flags & XEN_DOMINF_dying)
 		throw XenFailure("ESRCH", "domain_claim_pages: no domain " + std::to_string(domain));
+	return info;
+}
+
+void xen_claim(uint32_t domain, uint64_t bytes)
+{
+	std::lock_guard<std::mutex> lock(mutex);
+
+	xc_domaininfo_t info = living(domain);
 
 	/* One claim a domain: the old one goes first. */
 	check(xen().domain_claim_pages(xen().handle, domain, 0), "domain_claim_pages");
@@ -406,6 +412,15 @@ void xen_claim(uint32_t domain, uint64_t bytes)
 		      "domain_setmaxmem");
 	errno = error;
 	check(claimed, "domain_claim_pages");
+
+	/* Xen 4.17 drops a claim when the domain begins to die (domain_kill), and takes one
+	 * of a domain that dies, which then nobody drops: the host would lack it for ever. */
+	try {
+		living(domain);
+	} catch (const XenFailure &) {
+		xen().domain_claim_pages(xen().handle, domain, 0);
+		throw;
+	}
 }
 
 XenMove xen_move(uint32_t domain, uint32_t vnode, uint32_t node, uint64_t next, uint32_t pages)

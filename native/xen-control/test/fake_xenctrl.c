@@ -30,6 +30,8 @@ static int fail(int error)
 }
 
 static uint64_t limit_kb = 1 << 20, claimed_pages;
+/* Domain 3 dies as soon as something is claimed for it. */
+static bool third_dies;
 static uint8_t affinity = 0x3;
 
 xc_interface *xc_interface_open(xentoollog_logger *logger UNUSED,
@@ -83,6 +85,7 @@ int xc_domain_getinfolist(xc_interface *xch UNUSED, uint32_t first, unsigned int
 		info[got].max_pages = limit_kb / 4;
 		info[got].outstanding_pages = claimed_pages;
 		info[got].max_vcpu_id = 1;
+		info[got].flags = first == 3 && third_dies ? XEN_DOMINF_dying : 0;
 	}
 	return got;
 }
@@ -142,8 +145,9 @@ int xc_domain_getvnuma(xc_interface *xch UNUSED, uint32_t domain, uint32_t *nr_v
 	return 0;
 }
 
-int xc_domain_claim_pages(xc_interface *xch UNUSED, uint32_t domain UNUSED, unsigned long pages)
+int xc_domain_claim_pages(xc_interface *xch UNUSED, uint32_t domain, unsigned long pages)
 {
+	third_dies = third_dies || (domain == 3 && pages);
 	if (pages > limit_kb / 4)
 		return fail(EINVAL);
 	claimed_pages = pages ? pages - 1000 : 0;

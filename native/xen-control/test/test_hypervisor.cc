@@ -51,6 +51,10 @@ static void orders()
 	xen_claim(1, 0);
 	CHECK(xen_domain(1)[0].claimed_bytes == 0);
 	CHECK(code_of([] { xen_claim(500, 4096); }) == "ESRCH");
+	/* Nothing is claimed for a domain that dies meanwhile, or dies already. */
+	CHECK(code_of([] { xen_claim(3, 4096); }) == "ESRCH");
+	CHECK(xen_domain(3)[0].claimed_bytes == 0 && xen_domain(3)[0].dying);
+	CHECK(code_of([] { xen_claim(3, 4096); }) == "ESRCH");
 }
 
 /* The library here is like Debian's: it knows of no way to move memory. */
