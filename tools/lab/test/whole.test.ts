@@ -161,7 +161,7 @@ test("the picture has a row a moment, on an axis of seconds", () => {
         timeline: [
           { what: "request <written>", by: "virtflex", atMs: 0, errorMs: 0 },
           { what: "done", by: "libgomp, by virtflex.ko", atMs: 1000, errorMs: 0 },
-          ...phase.timeline,
+          { what: "vCPUs off", by: "virtflex.ko", atMs: 800, errorMs: 0.5 },
         ],
       },
     ],
