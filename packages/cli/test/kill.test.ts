@@ -108,6 +108,15 @@ const learnStates = async (socket: string) => {
   return { before, after };
 };
 
+/** A shrink that has begun, and whose guest then stands still; and the state before it. */
+const halfWay = async (socket: string) => {
+  const { before } = await learnStates(socket);
+  await pauseAfter(socket, 100 * mib);
+  const change = shrink(socket);
+  await untilBegun(socket, before);
+  return { before, change };
+};
+
 const doctor = async (socket: string, ...flags: ReadonlyArray<string>) =>
   (await virtflex(["doctor", "--socket", socket, ...flags]).ended).status;
 
@@ -229,10 +238,7 @@ test(
   "the controller is killed while the guest is at it: found by doctor, undone by --repair",
   async () => {
     const { socket } = await serveEmbedded();
-    const { before } = await learnStates(socket);
-    await pauseAfter(socket, 100 * mib);
-    const change = shrink(socket);
-    await untilBegun(socket, before);
+    const { before, change } = await halfWay(socket);
     const second = await shrink(socket).ended;
     expect(second.status).toBe(1);
     expect(second.stderr).toContain(`process ${change.pid}`);
@@ -280,10 +286,7 @@ test(
   "what a repair can't undo is told of, and is no success",
   async () => {
     const { socket } = await serveEmbedded();
-    const { before } = await learnStates(socket);
-    await pauseAfter(socket, 100 * mib);
-    const change = shrink(socket);
-    await untilBegun(socket, before);
+    const { change } = await halfWay(socket);
     change.process.kill("SIGKILL");
     await change.ended;
     const repaired = await virtflex(["doctor", "--repair", "--socket", socket, "--json"]).ended;
@@ -326,10 +329,7 @@ test(
   "the controller is interrupted in mid-change: it undoes it and says so",
   async () => {
     const { socket } = await serveEmbedded();
-    const { before } = await learnStates(socket);
-    await pauseAfter(socket, 100 * mib);
-    const change = shrink(socket);
-    await untilBegun(socket, before);
+    const { before, change } = await halfWay(socket);
     change.process.kill("SIGINT");
     await unpause(socket);
     const { status, stderr } = await change.ended;

@@ -3,7 +3,7 @@
  */
 import { PageReader } from "@virtflex/guest-notify";
 import { openChanges, survey, type SurveyedGuest } from "@virtflex/pipeline";
-import { NumaKeys } from "@virtflex/topo-model";
+import { type DomainId, NumaKeys } from "@virtflex/topo-model";
 import { Effect } from "effect";
 import type { HostChoice } from "../Connect.ts";
 import { topologyPage } from "../Paths.ts";
@@ -11,33 +11,38 @@ import { fail, type Finding, ok, warn } from "./Check.ts";
 
 const repair = "virtflex doctor --repair";
 
-const checkJournals = openChanges.pipe(
-  Effect.map((changes): ReadonlyArray<Finding> => {
-    if (changes.length === 0) return [ok("journal", "no change is under way or left behind")];
-    return changes.map(({ path, domains, owner, controllerIs }) => {
-      const what = `${path}, of domain ${domains.join(", ")}`;
-      if (controllerIs === "alive") {
-        return ok("journal", `${what}: process ${owner?.pid ?? "?"} is at it`);
-      }
-      return controllerIs === "gone"
-        ? fail("journal", `${what}: its controller is gone`, repair)
-        : warn(
-            "journal",
-            `${what}: its controller, process ${owner?.pid ?? "?"}, is in another pid namespace`,
-            "If it is gone, run this where it ran",
-          );
-    });
-  }),
-  Effect.catchTag("JournalDamaged", (error) =>
-    Effect.succeed([fail("journal", error.message, `xenstore-rm ${error.path}`)]),
-  ),
-);
+type OpenChange = Effect.Success<typeof openChanges>[number];
 
-/** Domains that a controller works on, or may. */
-const busy = openChanges.pipe(
-  Effect.catchTag("JournalDamaged", () => Effect.succeed([])),
-  Effect.map((changes) =>
-    changes.filter(({ controllerIs }) => controllerIs !== "gone").flatMap(({ domains }) => domains),
+const journalFinding = ({ path, domains, owner, controllerIs }: OpenChange): Finding => {
+  const what = `${path}, of domain ${domains.join(", ")}`;
+  if (controllerIs === "alive") {
+    return ok("journal", `${what}: process ${owner?.pid ?? "?"} is at it`);
+  }
+  return controllerIs === "gone"
+    ? fail("journal", `${what}: its controller is gone`, repair)
+    : warn(
+        "journal",
+        `${what}: its controller, process ${owner?.pid ?? "?"}, is in another pid namespace`,
+        "If it is gone, run this where it ran",
+      );
+};
+
+/** What is to be said of changes that are not committed, and the domains that a controller works on, or may. */
+const checkJournals = openChanges.pipe(
+  Effect.map((changes) => ({
+    findings:
+      changes.length === 0
+        ? [ok("journal", "no change is under way or left behind")]
+        : changes.map(journalFinding),
+    busy: changes
+      .filter(({ controllerIs }) => controllerIs !== "gone")
+      .flatMap(({ domains }) => domains),
+  })),
+  Effect.catchTag("JournalDamaged", (error) =>
+    Effect.succeed({
+      findings: [fail("journal", error.message, `xenstore-rm ${error.path}`)],
+      busy: [],
+    }),
   ),
 );
 
@@ -118,8 +123,8 @@ export const checkHost = Effect.fnUntraced(function* (choice: HostChoice) {
           (guest) => checkPage(choice.socket, guest),
         )
       : [];
-  const journals = yield* checkJournals;
-  const changing = yield* busy;
-  const checked = guests.map((each) => checkGuest(each, changing.includes(each.guest.domain)));
-  return [ok("host", where), ...journals, ...checked, ...pages];
+  const { findings, busy } = yield* checkJournals;
+  const isBusy = new Set<DomainId>(busy);
+  const checked = guests.map((each) => checkGuest(each, isBusy.has(each.guest.domain)));
+  return [ok("host", where), ...findings, ...checked, ...pages];
 });

@@ -244,9 +244,9 @@ wait $watch
 [ ${String(delayMs)} = 0 ] || sleep ${String(delayMs / 1e3)}
 read -r controller </run/controller
 kill -STOP $controller
-xenstore-exists /tool/virtflex/change/1/owner; late=$?
+xenstore-exists /tool/virtflex/change/1/owner; unowned=$?
 (${harm}) >&2 || echo ${marks.failed} >&2
-[ $late = 0 ] && echo ${marks.struck} >&2
+[ $unowned = 0 ] && echo ${marks.struck} >&2
 kill -CONT $controller
 wait $all; status=$?
 (${after}) >&2
@@ -292,13 +292,17 @@ const inside = (scenario: Scenario, pid: number): string | undefined => {
  * Shell, in the guest, when the change is over: nothing of `inside` goes on, and it says what became of it. What ran beside CG ends by itself
  * only if something in it is wrong.
  */
-const insideOver = (fault: Fault, pid: number) =>
-  `while [ -e /run/harming ]; do sleep 0.1; done
+const insideOver = (fault: Fault, pid: number) => {
+  const end = "kill -9 $(cat /run/beside) 2>/dev/null";
+  const tell = `${end} || echo "${marks.failed}: $(tail -n 1 /run/beside.log)"`;
+  const others = fault === "program stopped" ? ":" : waits.has(fault) ? end : tell;
+  return `while [ -e /run/harming ]; do sleep 0.1; done
 kill -CONT ${String(pid)} 2>/dev/null
-${fault === "program stopped" ? "" : `kill -9 $(cat /run/beside) 2>/dev/null${waits.has(fault) ? "" : ` || echo "${marks.failed}: $(tail -n 1 /run/beside.log)"`}`}
+${others}
 [ -e /proc/virtflex ] || insmod /opt/virtflex/lib/virtflex.ko || exit
 cat /run/harmed 2>/dev/null
 rm -f /run/beside /run/harmed /run/beside.log`;
+};
 
 /** Of what `virtflex doctor --json` prints. */
 const Findings = Schema.fromJsonString(
