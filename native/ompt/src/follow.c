@@ -50,16 +50,19 @@ static _Thread_local struct {
 	int place;
 } self __attribute__((tls_model("initial-exec")));
 
-/* Teams whose threads are being bound, under vfrt_lock.  One that ends half-way
- * is overwritten some time. */
+/* Teams whose threads are being bound, under vfrt_lock.  The runtime may form the
+ * next team, of another size, at the same address.  One that ends half-way is
+ * overwritten some time. */
 #define TEAMS 64
 
 static struct team {
 	const void *team;
+	unsigned size;
 	uint64_t generation;
 	unsigned left;
 } teams[TEAMS];
 static unsigned next_team;
+static uint64_t answered; /* generation; written under the lock */
 
 static bool starts_with(const char *text, const char *word)
 {
@@ -106,6 +109,7 @@ static void after_fork_in_child(void)
 {
 	threads_forked();
 	memset(teams, 0, sizeof teams);
+	answered = 0;
 }
 
 bool follow_start(void)
@@ -214,19 +218,26 @@ static struct team *find_team(uint64_t generation)
 	struct team *team;
 
 	for (unsigned i = 0; i < TEAMS; i++)
-		if (teams[i].team == follow_thread.team && teams[i].generation == generation)
+		if (teams[i].team == follow_thread.team &&
+		    teams[i].size == follow_thread.team_size && teams[i].generation == generation)
 			return &teams[i];
 	team = &teams[next_team++ % TEAMS];
-	*team = (struct team){ follow_thread.team, generation, follow_thread.team_size };
+	*team = (struct team){ follow_thread.team, follow_thread.team_size, generation,
+			       follow_thread.team_size };
 	return team;
 }
 
-/* The last one of an outermost team answers for the process. */
-static void count(uint64_t generation)
+/* Once for each team of its, and generation.  The last one of an outermost team
+ * answers for the process. */
+static void count(void)
 {
+	uint64_t generation = threads_self.bound_for;
 	const struct vfrt_view *view;
 	struct team *team;
 
+	self.counted_for = generation;
+	if (__atomic_load_n(&answered, __ATOMIC_RELAXED) == generation)
+		return;
 	vfrt_lock();
 	view = vfrt_view();
 	if (view->generation == generation && follow_thread.team) {
@@ -235,6 +246,7 @@ static void count(uint64_t generation)
 			team->team = NULL;
 			threads_confine_others(generation, &view->allowed);
 			vfrt_acknowledge(generation);
+			__atomic_store_n(&answered, generation, __ATOMIC_RELAXED);
 		}
 	}
 	vfrt_unlock();
@@ -268,7 +280,7 @@ static int place_in_team(void)
 
 void follow_join_team(const void *team, unsigned size, unsigned index)
 {
-	bool outermost = get_level() == 1, changed, moved;
+	bool outermost = get_level() == 1, changed, joined, moved;
 
 	/* The members of a nested team go wherever it is allowed; but the thread
 	 * that formed it is still one of the outer. */
@@ -282,6 +294,7 @@ void follow_join_team(const void *team, unsigned size, unsigned index)
 		return;
 	}
 	changed = vfrt_changed(threads_self.bound_for);
+	joined = team != follow_thread.team || size != follow_thread.team_size;
 	moved = size != follow_thread.team_size || index != follow_thread.index ||
 		self.placed_for != threads_self.bound_for;
 	follow_thread.team = team;
@@ -295,11 +308,8 @@ void follow_join_team(const void *team, unsigned size, unsigned index)
 	}
 	if (changed)
 		bind_self();
-	/* A thread that moved within the last region counts for this team, too. */
-	if (self.counted_for != threads_self.bound_for) {
-		self.counted_for = threads_self.bound_for;
-		count(self.counted_for);
-	}
+	if (joined || self.counted_for != threads_self.bound_for)
+		count();
 	follow_thread.settled_for =
 		bind == VFRT_BIND_FALSE || self.placed_for == threads_self.bound_for
 			? threads_self.bound_for
@@ -309,7 +319,7 @@ void follow_join_team(const void *team, unsigned size, unsigned index)
 void follow_move(void)
 {
 	bind_self();
-	count(threads_self.bound_for);
+	count();
 }
 
 void follow_finalize(void)

@@ -517,6 +517,33 @@ static void at_task(void)
 	CHECK(wrong == 0 && team_on(FIRST) == 1);
 }
 
+/* One thread has moved when a region ends, by an event that it alone had, and the
+ * next team is a smaller one: its threads alone are waited for. */
+static void one_ahead(void)
+{
+	struct subject me = self();
+	int begun = 0, wrong = 0;
+	long before;
+
+	CHECK(team_on(BOTH) == 2);
+	before = subject_acknowledged(&me);
+#pragma omp parallel num_threads(4)
+	{
+		__atomic_fetch_add(&begun, 1, __ATOMIC_RELAXED);
+#pragma omp master
+		{
+			while (__atomic_load_n(&begun, __ATOMIC_RELAXED) < 4)
+				usleep(100);
+			publish(FIRST);
+#pragma omp task if (0)
+			usleep(1);
+		}
+	}
+#pragma omp parallel num_threads(2) reduction(+ : wrong)
+	wrong = !is_on(FIRST);
+	CHECK(wrong == 0 && subject_acknowledged(&me) == before + 1);
+}
+
 /* Idle threads that spin (OMP_WAIT_POLICY=active) don't stay behind. */
 static void idle(void)
 {
@@ -569,6 +596,7 @@ static const struct {
 	{ "at_chunk", at_chunk, "" },
 	{ "at_loop_end", at_loop_end, "" },
 	{ "at_task", at_task, "" },
+	{ "one_ahead", one_ahead, "" },
 	{ "idle", idle, "OMP_WAIT_POLICY=active" },
 };
 
