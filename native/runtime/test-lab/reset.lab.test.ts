@@ -11,6 +11,7 @@ import { describe, expect, it } from "@jest/globals";
 import { Effect } from "effect";
 import type * as Lab from "../../../tools/lab/src/Lab.ts";
 import { onLab } from "../../../tools/lab/src/Testing.ts";
+import { runtimes } from "../../../tools/lab/src/whole/Runtime.ts";
 
 const run = promisify(execFile);
 const native = join(import.meta.dirname, "..", "..");
@@ -97,16 +98,9 @@ describe("the placement reset", () => {
     600_000,
   );
 
-  it.each([
-    ["libgomp", "LD_LIBRARY_PATH=/opt/virtflex/lib"],
-    [
-      "LLVM's libomp",
-      // A program compiled by GCC runs on it under libgomp's name.
-      "LD_LIBRARY_PATH=/root/libomp OMP_TOOL_LIBRARIES=/opt/virtflex/lib/libvirtflex-ompt.so",
-    ],
-  ])(
+  it.each(["libgomp", "libomp"] as const)(
     "is done by a program on %s before it acknowledges",
-    (_, environment) =>
+    (runtime) =>
       onLab(function* (lab) {
         const guest = yield* lab.guest();
         const fake = join(native, "runtime", "test", "fake.c");
@@ -115,12 +109,11 @@ describe("the placement reset", () => {
           "/root/reset_follow",
           "755",
         );
-        yield* guest.check(
-          "mkdir -p /root/libomp && ln -sf /usr/lib/x86_64-linux-gnu/libomp.so.5 /root/libomp/libgomp.so.1",
-        );
+        const { prepare, environment } = runtimes[runtime];
+        yield* guest.check(prepare);
         yield* withoutBalancing(guest);
         const { status, stdout } = yield* guest.run(
-          `${environment} /root/reset_follow 5; s=$?; rm -rf /tmp/virtflex-rt-*; exit $s`,
+          `${environment.join(" ")} /root/reset_follow 5; s=$?; rm -rf /tmp/virtflex-rt-*; exit $s`,
           { timeout: "8 minutes" },
         );
         expect(stdout.toString()).toMatch(/^pinned [1-9]\d*, later 0\nleft 5 placed 5 of 5\n$/);

@@ -1,11 +1,12 @@
 /**
- * NAS CG, class S, in a guest: built by plain `gcc -fopenmp`, run under the adapting libgomp or under LLVM's libomp with our OMPT tool.
+ * NAS CG, class S, in a guest.
  *
  * @since 0.1.0
  */
 import { Duration, Effect, Fiber, Stream, SubscriptionRef } from "effect";
 import { CommandFailed } from "../LabError.ts";
 import type { Host } from "../Lab.ts";
+import { type Runtime, runtimes } from "./Runtime.ts";
 import { byLine } from "./Subject.ts";
 
 /** The published result of class S; CG's opinion of itself does not count. @since 0.1.0 */
@@ -16,21 +17,8 @@ export const isRight = (found: number): boolean => Math.abs(found - zeta) <= 1e-
 
 const line = /^repetition=\d+ zeta=(\S+) /;
 
-/** Shell and environment by runtime: what GCC has compiled runs on libomp under libgomp's name. */
-const runtimes = {
-  libgomp: { prepare: ":", environment: ["LD_LIBRARY_PATH=/opt/virtflex/lib"] },
-  libomp: {
-    prepare:
-      "mkdir -p /run/libomp; ln -sf /usr/lib/x86_64-linux-gnu/libomp.so.5 /run/libomp/libgomp.so.1",
-    environment: [
-      "LD_LIBRARY_PATH=/run/libomp",
-      "OMP_TOOL_LIBRARIES=/opt/virtflex/lib/libvirtflex-ompt.so",
-    ],
-  },
-};
-
 /**
- * Starts it; it runs until the scope closes.
+ * Starts it, as plain `gcc -fopenmp` has built it unless another program is named; it runs until the scope closes.
  *
  * Its threads sleep where they wait: spinning ones would take the machine from all others under emulation.
  *
@@ -38,13 +26,14 @@ const runtimes = {
  */
 export const start = Effect.fn("Cg.start")(function* (
   guest: Host,
-  runtime: keyof typeof runtimes = "libgomp",
+  runtime: Runtime = runtimes.libgomp,
+  program: string = "/opt/virtflex/bin/cg",
 ) {
-  yield* guest.check(runtimes[runtime].prepare);
+  yield* guest.check(runtime.prepare);
   const zetas = yield* SubscriptionRef.make<ReadonlyArray<number>>([]);
   const pid = yield* SubscriptionRef.make(0);
   const environment = [
-    ...runtimes[runtime].environment,
+    ...runtime.environment,
     "OMP_PLACES=threads",
     "OMP_PROC_BIND=close",
     "OMP_WAIT_POLICY=passive",
@@ -53,7 +42,7 @@ export const start = Effect.fn("Cg.start")(function* (
     .exec(
       [
         ...["sh", "-c", 'echo "$$"; exec env "$@"', "cg", ...environment],
-        ...["/opt/virtflex/bin/cg", "--class", "S", "--repetitions", "1000000"],
+        ...[program, "--class", "S", "--repetitions", "1000000"],
       ],
       {
         timeout: Duration.hours(12),
