@@ -60,7 +60,7 @@ private:
 
 	Napi::Value fd(const Napi::CallbackInfo &info)
 	{
-		return Napi::Number::New(info.Env(), mapping_.fd);
+		return Napi::Number::New(info.Env(), mapping_.file.fd);
 	}
 
 	Napi::Value generation(const Napi::CallbackInfo &info)
@@ -94,7 +94,7 @@ private:
 
 		check_open(env);
 		if (mapping_.publisher == VFRT_PUBLISHER_KERNEL &&
-		    write(mapping_.fd, text.data(), text.size()) < 0)
+		    write(mapping_.file.fd, text.data(), text.size()) < 0)
 			throw_errno(env, -errno, "acknowledge");
 		return env.Undefined();
 	}
@@ -105,7 +105,7 @@ private:
 		return info.Env().Undefined();
 	}
 
-	vfrt_mapping mapping_{ nullptr, VFRT_PUBLISHER_FILE, -1 };
+	vfrt_mapping mapping_{ nullptr, VFRT_PUBLISHER_FILE, { -1, 0, 0 } };
 };
 
 Napi::Function reader_class(Napi::Env env)

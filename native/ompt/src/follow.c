@@ -45,7 +45,11 @@ _Thread_local struct follow_thread follow_thread;
 static _Thread_local struct {
 	bool known;
 	unsigned long bound; /* what the program asked for; 0: nothing */
-	uint64_t counted_for; /* generation that it was counted for as a member */
+	struct {
+		const void *team;
+		unsigned size;
+		uint64_t generation;
+	} counted; /* as a member of which team, and for what, it was last */
 	uint64_t placed_for; /* generation that place is of; 0: of another team */
 	int place;
 } self __attribute__((tls_model("initial-exec")));
@@ -109,6 +113,7 @@ static void after_fork_in_child(void)
 {
 	threads_forked();
 	memset(teams, 0, sizeof teams);
+	memset(&self.counted, 0, sizeof self.counted);
 	answered = 0;
 }
 
@@ -208,7 +213,6 @@ void follow_form_team(unsigned requested, bool league)
 	set_num_threads(now);
 	/* After a fork the runtime may have bound this thread in its own way. */
 	threads_self.bound_for = 0;
-	self.counted_for = 0;
 	follow_thread.settled_for = 0;
 }
 
@@ -227,15 +231,23 @@ static struct team *find_team(uint64_t generation)
 	return team;
 }
 
-/* Once for each team of its, and generation.  The last one of an outermost team
- * answers for the process. */
+static bool is_counted(void)
+{
+	return self.counted.team == follow_thread.team &&
+	       self.counted.size == follow_thread.team_size &&
+	       self.counted.generation == threads_self.bound_for;
+}
+
+/* The last one of an outermost team answers for the process. */
 static void count(void)
 {
 	uint64_t generation = threads_self.bound_for;
 	const struct vfrt_view *view;
 	struct team *team;
 
-	self.counted_for = generation;
+	self.counted.team = follow_thread.team;
+	self.counted.size = follow_thread.team_size;
+	self.counted.generation = generation;
 	if (__atomic_load_n(&answered, __ATOMIC_RELAXED) == generation)
 		return;
 	vfrt_lock();
@@ -280,7 +292,7 @@ static int place_in_team(void)
 
 void follow_join_team(const void *team, unsigned size, unsigned index)
 {
-	bool outermost = get_level() == 1, changed, joined, moved;
+	bool outermost = get_level() == 1, changed, moved;
 
 	/* The members of a nested team go wherever it is allowed; but the thread
 	 * that formed it is still one of the outer. */
@@ -294,7 +306,6 @@ void follow_join_team(const void *team, unsigned size, unsigned index)
 		return;
 	}
 	changed = vfrt_changed(threads_self.bound_for);
-	joined = team != follow_thread.team || size != follow_thread.team_size;
 	moved = size != follow_thread.team_size || index != follow_thread.index ||
 		self.placed_for != threads_self.bound_for;
 	follow_thread.team = team;
@@ -308,7 +319,7 @@ void follow_join_team(const void *team, unsigned size, unsigned index)
 	}
 	if (changed)
 		bind_self();
-	if (joined || self.counted_for != threads_self.bound_for)
+	if (!is_counted())
 		count();
 	follow_thread.settled_for =
 		bind == VFRT_BIND_FALSE || self.placed_for == threads_self.bound_for
@@ -319,7 +330,8 @@ void follow_join_team(const void *team, unsigned size, unsigned index)
 void follow_move(void)
 {
 	bind_self();
-	count();
+	if (!is_counted())
+		count();
 }
 
 void follow_finalize(void)

@@ -26,7 +26,7 @@ bool follow_initialize(const void *of_runtime);
 
 /* Of the calling thread: all that an event reads while nothing changes.  With the
  * model no event calls for its address; all of this library's is in the static TLS
- * space, 650 of the 1,664 bytes that glibc keeps for what is loaded late. */
+ * space, 664 of the 1,664 bytes that glibc keeps for what is loaded late. */
 struct follow_thread {
 	uint64_t formed_for;  /* generation that its number of threads is of */
 	int given;	      /* the number that we set last */

@@ -39,7 +39,7 @@ int vfrt_map(struct vfrt_mapping *mapping, const char *path)
 	struct statfs fs;
 	int rc, fd;
 
-	*mapping = (struct vfrt_mapping){ .fd = -1 };
+	*mapping = VFRT_UNMAPPED;
 
 	/* Writing is how the kernel module is answered; a file is only read.
 	 * O_NONBLOCK: a path that names a FIFO must not hang the program. */
@@ -70,7 +70,7 @@ int vfrt_map(struct vfrt_mapping *mapping, const char *path)
 		goto out;
 	}
 	mapping->page = page;
-	mapping->fd = fd;
+	mapping->file = (struct vfrt_file){ fd, st.st_dev, st.st_ino };
 	return 0;
 
 out:
@@ -83,8 +83,18 @@ void vfrt_unmap(struct vfrt_mapping *mapping)
 	if (!mapping->page)
 		return;
 	munmap((void *)(uintptr_t)mapping->page, VIRTFLEX_PAGE_SIZE);
-	close(mapping->fd);
-	*mapping = (struct vfrt_mapping){ .fd = -1 };
+	vfrt_file_close(&mapping->file);
+	*mapping = VFRT_UNMAPPED;
+}
+
+void vfrt_detach(struct vfrt_mapping *mapping)
+{
+	if (!mapping->page)
+		return;
+	mmap((void *)(uintptr_t)mapping->page, VIRTFLEX_PAGE_SIZE, PROT_READ,
+	     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	vfrt_file_close(&mapping->file);
+	*mapping = VFRT_UNMAPPED;
 }
 
 static bool valid(const struct virtflex_topology_page *page)

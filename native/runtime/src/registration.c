@@ -46,54 +46,63 @@ static int open_locked(const char *path)
 	return -EAGAIN;
 }
 
-int vfrt_register(struct vfrt_registration *registration, const struct vfrt_mapping *mapping,
-		  const char *path)
+/* The kernel's page once more, for a program that has closed the descriptor of the
+ * mapping. */
+static int open_again(const struct vfrt_mapping *mapping, const char *path)
+{
+	struct vfrt_file file = VFRT_NO_FILE;
+	int rc;
+
+	file.fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (file.fd < 0)
+		return -errno;
+	rc = vfrt_file_of(&file, file.fd);
+	if (rc == 0 && !vfrt_file_same(&file, &mapping->file))
+		rc = -ESTALE;
+	if (rc == 0)
+		return file.fd;
+	close(file.fd);
+	return rc;
+}
+
+static int open_listed(const char *path)
 {
 	char own[PATH_MAX];
-	struct stat st;
-	int fd = mapping->fd;
+	int length = snprintf(own, sizeof own, "%s.d/%d", path, (int)getpid());
 
-	*registration = VFRT_UNREGISTERED;
-	if (mapping->publisher == VFRT_PUBLISHER_FILE) {
-		int length = snprintf(own, sizeof own, "%s.d/%d", path, (int)getpid());
-
-		if (length < 0 || (size_t)length >= sizeof own)
-			return -ENAMETOOLONG;
-		fd = open_locked(own);
-		if (fd < 0)
-			return fd;
-	}
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	registration->fd = fd;
-	registration->device = st.st_dev;
-	registration->inode = st.st_ino;
-	return 0;
+	if (length < 0 || (size_t)length >= sizeof own)
+		return -ENAMETOOLONG;
+	return open_locked(own);
 }
 
-static bool still_ours(const struct vfrt_registration *registration)
+int vfrt_register(struct vfrt_file *registration, const struct vfrt_mapping *mapping,
+		  const char *path)
 {
-	struct stat st;
+	int fd;
 
-	return fstat(registration->fd, &st) == 0 && st.st_dev == registration->device &&
-	       st.st_ino == registration->inode;
+	*registration = VFRT_NO_FILE;
+	if (mapping->publisher == VFRT_PUBLISHER_FILE)
+		fd = open_listed(path);
+	else if (vfrt_file_is_ours(&mapping->file))
+		fd = mapping->file.fd;
+	else
+		fd = open_again(mapping, path);
+	return fd < 0 ? fd : vfrt_file_of(registration, fd);
 }
 
-int vfrt_kernel_page(const struct vfrt_registration *registration,
-		     const struct vfrt_mapping *mapping)
+int vfrt_kernel_page(const struct vfrt_file *registration, const struct vfrt_mapping *mapping)
 {
-	bool ours = mapping->publisher == VFRT_PUBLISHER_KERNEL && registration->fd >= 0 &&
-		    still_ours(registration);
+	bool ours = mapping->publisher == VFRT_PUBLISHER_KERNEL && vfrt_file_is_ours(registration);
 
 	return ours ? registration->fd : -1;
 }
 
-int vfrt_answer(const struct vfrt_registration *registration, uint64_t generation)
+int vfrt_answer(const struct vfrt_file *registration, uint64_t generation)
 {
 	char text[24];
 	int length;
 
-	if (registration->fd < 0 || !still_ours(registration))
+	if (!vfrt_file_is_ours(registration))
 		return -EBADF;
 	length = snprintf(text, sizeof text, "%" PRIu64 "\n", generation);
 	/* At offset 0: a later generation is never shorter. */
@@ -102,9 +111,12 @@ int vfrt_answer(const struct vfrt_registration *registration, uint64_t generatio
 	return 0;
 }
 
-void vfrt_unregister(struct vfrt_registration *registration, const struct vfrt_mapping *mapping)
+void vfrt_unregister(struct vfrt_file *registration, const struct vfrt_mapping *mapping)
 {
-	if (registration->fd >= 0 && registration->fd != mapping->fd && still_ours(registration))
-		close(registration->fd);
-	*registration = VFRT_UNREGISTERED;
+	bool of_mapping = registration->fd == mapping->file.fd &&
+			  vfrt_file_same(registration, &mapping->file);
+
+	if (!of_mapping)
+		vfrt_file_close(registration);
+	*registration = VFRT_NO_FILE;
 }

@@ -4,31 +4,22 @@
 #define VFRT_REGISTRATION_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "virtflex/page.h"
 
-struct vfrt_registration {
-	int fd; /* -1: none */
-	/* Identity of what fd was opened on: a program may close descriptors
-	 * that it doesn't know, and get the number again for a file of its own. */
-	dev_t device;
-	ino_t inode;
-};
-
-#define VFRT_UNREGISTERED ((struct vfrt_registration){ .fd = -1 })
-
-/* Returns 0 or a negative errno; ENOENT where a file's publisher keeps no list. */
-int vfrt_register(struct vfrt_registration *registration, const struct vfrt_mapping *mapping,
+/* registration becomes what the publisher is answered by.  Returns 0 or a negative
+ * errno: ENOENT where a file's publisher keeps no list, ESTALE where path leads to
+ * another page by now. */
+int vfrt_register(struct vfrt_file *registration, const struct vfrt_mapping *mapping,
 		  const char *path);
 
 /* Descriptor of the kernel's page; -1 where the publisher is another, or the
  * descriptor isn't ours any more. */
-int vfrt_kernel_page(const struct vfrt_registration *registration,
+int vfrt_kernel_page(const struct vfrt_file *registration,
 		     const struct vfrt_mapping *mapping);
-int vfrt_answer(const struct vfrt_registration *registration, uint64_t generation);
+int vfrt_answer(const struct vfrt_file *registration, uint64_t generation);
 
 /* Closes the descriptor of a registration that isn't the mapping's own. */
-void vfrt_unregister(struct vfrt_registration *registration, const struct vfrt_mapping *mapping);
+void vfrt_unregister(struct vfrt_file *registration, const struct vfrt_mapping *mapping);
 
 #endif

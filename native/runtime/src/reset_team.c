@@ -71,6 +71,11 @@ void vfrt_reset_forked(void)
 {
 	pthread_mutex_init(&mutex, NULL);
 	pthread_cond_init(&changed, NULL);
+	/* What was being moved stays where it is, for the child's first team to move. */
+	if (preparing || running) {
+		generation = 0;
+		placed = UINT64_MAX;
+	}
 	preparing = false;
 	running = NULL;
 	dealt = 0;
@@ -236,8 +241,10 @@ static void take_part(void)
 
 void vfrt_reset_memory(uint64_t of, unsigned threads, enum vfrt_bind bind)
 {
+	int cancel;
 	bool again;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&mutex);
 	/* What is being done for an older topology, or a smaller team, ends first. */
 	while (preparing || (running && (of > generation || threads > dealt)))
@@ -252,13 +259,15 @@ void vfrt_reset_memory(uint64_t of, unsigned threads, enum vfrt_bind bind)
 	if (running && of == generation)
 		take_part();
 	pthread_mutex_unlock(&mutex);
+	pthread_setcancelstate(cancel, NULL);
 }
 
 void vfrt_reset_memory_again(void)
 {
 	struct vfrt_reset *reset;
-	int rc, module;
+	int rc, module, cancel;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	pthread_mutex_lock(&mutex);
 	if (resting && !preparing && !running && kernel->now(kernel->context) >= due) {
 		reset = resting;
@@ -276,4 +285,5 @@ void vfrt_reset_memory_again(void)
 			take_part();
 	}
 	pthread_mutex_unlock(&mutex);
+	pthread_setcancelstate(cancel, NULL);
 }

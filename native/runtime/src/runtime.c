@@ -26,8 +26,8 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 /* All below: under the mutex once vfrt_start has returned. */
 static struct virtflex_topology_page snapshot;
 static struct vfrt_view view = { .page = &snapshot };
-static struct vfrt_mapping mapping = { .fd = -1 };
-static struct vfrt_registration registration = { .fd = -1 };
+static struct vfrt_mapping mapping = { .file = { .fd = -1 } };
+static struct vfrt_file registration = { .fd = -1 };
 static struct vfrt_cpus startup;
 static char *page_path;
 static char *places_text;
@@ -36,15 +36,25 @@ static uint64_t acknowledged;
 static bool follow;
 /* Nothing is missing of what the process could use. */
 static bool whole;
+/* Of the thread that has the mutex, before it took it. */
+static int cancel_state;
 
+/* A thread that is cancelled must not take the mutex with it. */
 void vfrt_lock(void)
 {
+	int state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&mutex);
+	cancel_state = state;
 }
 
 void vfrt_unlock(void)
 {
+	int state = cancel_state;
+
 	pthread_mutex_unlock(&mutex);
+	pthread_setcancelstate(state, NULL);
 }
 
 static void poll_at(const uint64_t *word)
@@ -214,6 +224,7 @@ void vfrt_stop(void)
 	vfrt_lock();
 	poll_at(&vfrt_poll.seen);
 	vfrt_unregister(&registration, &mapping);
+	vfrt_detach(&mapping);
 	vfrt_unlock();
 }
 
@@ -312,8 +323,11 @@ uint64_t vfrt_bind_self(int number, unsigned thread)
 
 	if (!known)
 		return generation;
-	rc = placed ? vfrt_affinity_bind(&target)
-		    : vfrt_affinity_confine(&allowed, &startup, &online, thread);
+	rc = placed ? vfrt_affinity_bind(&target) : -ENOENT;
+	/* No CPU of the place may be the process's by now: away from those that leave,
+	 * all the same. */
+	if (rc < 0)
+		rc = vfrt_affinity_confine(&allowed, &startup, &online, thread);
 	if (rc < 0) {
 		vfrt_cpus_format(&target, text, sizeof text);
 		vfrt_log("thread not bound to CPUs %s: %s", text, strerror(-rc));

@@ -2,6 +2,8 @@
 #include "virtflex/page.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,8 +97,34 @@ static void hostile_contents(void)
 	CHECK(vfrt_copy(&copy, &page) == 0);
 }
 
+static void end_of_mapping(void)
+{
+	struct virtflex_topology_page page = fake_page(2, 4);
+	const struct virtflex_topology_page *polled;
+	struct vfrt_mapping mapping;
+	char path[PATH_MAX];
+	int fd;
+
+	fake_publisher("page", &page);
+	snprintf(path, sizeof path, "%s/page", fake_directory());
+	CHECK(vfrt_map(&mapping, path) == 0);
+	polled = mapping.page;
+	fd = mapping.file.fd;
+	vfrt_detach(&mapping);
+	CHECK(!mapping.page && fcntl(fd, F_GETFD) < 0 && vfrt_page_generation(polled) == 0);
+
+	/* The program has closed the descriptor, and has another file by its number. */
+	CHECK(vfrt_map(&mapping, path) == 0);
+	fd = mapping.file.fd;
+	close(fd);
+	CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) == fd);
+	vfrt_unmap(&mapping);
+	CHECK(!mapping.page && fcntl(fd, F_GETFD) >= 0);
+}
+
 int main(void)
 {
+	end_of_mapping();
 	hostile_files();
 	hostile_contents();
 	return 0;

@@ -14,7 +14,7 @@
 #include "fake.h"
 
 static char page_path[PATH_MAX], own_path[PATH_MAX + 32];
-static struct vfrt_mapping file = { .publisher = VFRT_PUBLISHER_FILE, .fd = -1 };
+static struct vfrt_mapping file = { .publisher = VFRT_PUBLISHER_FILE, .file = { .fd = -1 } };
 
 static bool content_is(const char *expected)
 {
@@ -59,9 +59,42 @@ static int says_10(void)
 	return content_is("10\n");
 }
 
+/* The kernel's page is answered by the descriptor that it was mapped with: here a
+ * plain file's.  The program closes that one, and gets its number for another. */
+static void kernel_page(void)
+{
+	struct vfrt_mapping kernel = { .publisher = VFRT_PUBLISHER_KERNEL };
+	struct vfrt_file registration;
+	char page[PATH_MAX], precious[PATH_MAX], text[16] = "";
+	int fd;
+
+	strcpy(page, fake_file("kernel", "", 0));
+	strcpy(precious, fake_file("precious", "precious", 8));
+	CHECK(vfrt_file_of(&kernel.file, open(page, O_RDWR | O_CLOEXEC)) == 0);
+	CHECK(vfrt_register(&registration, &kernel, page) == 0);
+	CHECK(registration.fd == kernel.file.fd);
+	CHECK(vfrt_kernel_page(&registration, &kernel) == registration.fd);
+
+	close(kernel.file.fd);
+	fd = open(precious, O_RDWR | O_CLOEXEC);
+	CHECK(fd == kernel.file.fd);
+	CHECK(vfrt_answer(&registration, 7) == -EBADF);
+	CHECK(vfrt_kernel_page(&registration, &kernel) == -1);
+	vfrt_unregister(&registration, &kernel);
+	CHECK(vfrt_register(&registration, &kernel, precious) == -ESTALE);
+	CHECK(vfrt_register(&registration, &kernel, page) == 0 && registration.fd != fd);
+	CHECK(vfrt_answer(&registration, 7) == 0);
+	CHECK(pread(fd, text, sizeof text, 0) == 8 && strcmp(text, "precious") == 0);
+
+	vfrt_unregister(&registration, &kernel);
+	vfrt_file_close(&kernel.file);
+	CHECK(fcntl(fd, F_GETFD) >= 0);
+	close(fd);
+}
+
 int main(void)
 {
-	struct vfrt_registration registration;
+	struct vfrt_file registration;
 	char name[64];
 	int fd;
 
@@ -98,5 +131,7 @@ int main(void)
 	CHECK(vfrt_register(&registration, &file, page_path) == 0);
 	vfrt_unregister(&registration, &file);
 	CHECK(!in_child(locked));
+
+	kernel_page();
 	return 0;
 }

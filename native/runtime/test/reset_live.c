@@ -417,7 +417,7 @@ static void choose(const char *way, const char *number)
 		return;
 	}
 	CHECK(vfrt_map(&mapping, VIRTFLEX_TOPOLOGY_PROC) == 0);
-	module = mapping.fd;
+	module = mapping.file.fd;
 	if (strcmp(way, "next touch") == 0)
 		call = mapping.page->reset_call;
 }

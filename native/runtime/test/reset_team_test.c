@@ -149,6 +149,46 @@ static void forgets(void)
 	CHECK(change(VIRTFLEX_NODE_ONLINE) > 0 && !vfrt_memory_left());
 }
 
+static long move_and_fork(void *context, size_t count, void **pages, const int *node, int *status)
+{
+	static bool forked;
+	int ended;
+
+	if (!forked && (forked = true) && fork() == 0) {
+		vfrt_reset_use(fake_kernel);
+		vfrt_lock();
+		CHECK(vfrt_refresh() == team.generation);
+		vfrt_unlock();
+		member(NULL);
+		CHECK(fake_memory_on(0, BYTES, 3) == 0);
+		_exit(0);
+	}
+	if (fake_memory.calls == 0)
+		CHECK(wait(&ended) > 0 && WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+	return fake_kernel->move(context, count, pages, node, status);
+}
+
+/* While memory moves: the child's first team moves what is the child's. */
+static void forks_meanwhile(void)
+{
+	struct vfrt_reset_kernel forking = *fake_kernel;
+
+	forking.move = move_and_fork;
+	fake_memory_clear();
+	fake_memory_map(0, BYTES, "default", 3, false, "");
+	CHECK(change(VIRTFLEX_NODE_ONLINE) == 0);
+	page.node[3].flags |= VIRTFLEX_NODE_EVACUATING;
+	write_cpus(true);
+	fake_memory.calls = 0;
+	team.generation = publish();
+	team.threads = 1;
+	vfrt_reset_use(&forking);
+	member(NULL);
+	vfrt_reset_use(fake_kernel);
+	CHECK(fake_memory.calls > 0 && fake_memory_on(0, BYTES, 3) == 0);
+	CHECK(change(VIRTFLEX_NODE_ONLINE) > 0);
+}
+
 int main(void)
 {
 	uint64_t met;
@@ -207,6 +247,7 @@ int main(void)
 
 	tries_again();
 	forgets();
+	forks_meanwhile();
 
 	/* Of other nodes than the kernel's. */
 	page.node[3].flags = VIRTFLEX_NODE_PRESENT;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -103,6 +104,24 @@ static void child(pid_t parent)
 	_exit(0);
 }
 
+static void *refresh_cancelled(void *argument)
+{
+	(void)argument;
+	CHECK(pthread_cancel(pthread_self()) == 0);
+	refresh();
+	pthread_testcancel();
+	return NULL;
+}
+
+static void cancelled(void)
+{
+	pthread_t thread;
+	void *result;
+
+	CHECK(pthread_create(&thread, NULL, refresh_cancelled, NULL) == 0);
+	CHECK(pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED);
+}
+
 int main(void)
 {
 	struct virtflex_topology_page page, *published;
@@ -196,8 +215,15 @@ int main(void)
 	published->sequence++;
 	CHECK(refresh() == seen + 1 && !vfrt_changed(seen + 1));
 
+	/* A thread that is cancelled leaves the lock to the others. */
+	fake_publish(published, &page);
+	cancelled();
+	seen = refresh();
+
 	vfrt_stop();
 	fake_publish(published, &page);
-	CHECK(!vfrt_changed(seen + 1));
+	CHECK(!vfrt_changed(seen) && refresh() == seen);
+	acknowledge(seen + 1);
+	CHECK((uint64_t)answered(getpid()) != seen + 1);
 	return 0;
 }

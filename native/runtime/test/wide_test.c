@@ -5,6 +5,7 @@
  */
 #include "virtflex/runtime.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
@@ -17,6 +18,8 @@
 #include "fake.h"
 
 static _Thread_local struct vfrt_cpus mask;
+/* As where no CPU of it is the process's any more. */
+static struct vfrt_cpus refused;
 static char status_path[PATH_MAX], online_path[PATH_MAX];
 
 FILE *__real_fopen(const char *path, const char *mode);
@@ -47,6 +50,10 @@ int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 int __wrap_sched_setaffinity(pid_t pid, size_t size, const cpu_set_t *set)
 {
 	CHECK(pid == 0 && size == sizeof mask);
+	if (memcmp(set, &refused, size) == 0) {
+		errno = EINVAL;
+		return -1;
+	}
 	memcpy(&mask, set, size);
 	return 0;
 }
@@ -144,6 +151,15 @@ static void leave_and_return(struct virtflex_topology_page *published, unsigned 
 	}
 }
 
+/* The thread leaves what leaves all the same: the last of 64 nodes is gone. */
+static void place_refused(uint64_t generation)
+{
+	struct vfrt_cpus rest = cpus_of(0, 63, 16);
+
+	refused = cpus_of(0, 1, 16);
+	CHECK(vfrt_bind_self(0, 0) == generation && vfrt_cpus_equal(&mask, &rest));
+}
+
 int main(void)
 {
 	struct virtflex_topology_page page = fake_page(64, VIRTFLEX_MAX_CPUS), *published;
@@ -162,6 +178,7 @@ int main(void)
 	for (unsigned nodes = 1; nodes <= 64; nodes *= 2)
 		for (unsigned cpus = nodes * 4; cpus <= VIRTFLEX_MAX_CPUS; cpus *= 4)
 			leave_and_return(published, nodes, cpus);
+	place_refused(published->generation);
 	vfrt_stop();
 	return 0;
 }

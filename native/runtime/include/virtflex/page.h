@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "virtflex/file.h"
 #include "virtflex/topology_page.h"
 
 /* Who publishes a page, and so how a process registers. */
@@ -28,7 +29,7 @@ enum vfrt_publisher {
 struct vfrt_mapping {
 	const struct virtflex_topology_page *page;
 	enum vfrt_publisher publisher;
-	int fd; /* stays open: to the kernel module it is the registration */
+	struct vfrt_file file; /* stays open: to the kernel module it is the registration */
 };
 
 /* Maps the page at path and checks its identity.  Returns 0, or a negative
@@ -36,7 +37,13 @@ struct vfrt_mapping {
  * change; EINVAL for one that isn't a page of this ABI. */
 int vfrt_map(struct vfrt_mapping *mapping, const char *path);
 
+#define VFRT_UNMAPPED ((struct vfrt_mapping){ .file = { .fd = -1 } })
+
 void vfrt_unmap(struct vfrt_mapping *mapping);
+
+/* As vfrt_unmap, but the address stays readable, all zero, for threads that are
+ * about to poll it. */
+void vfrt_detach(struct vfrt_mapping *mapping);
 
 /* One relaxed load; 0 means that nothing was published yet. */
 static inline uint64_t vfrt_page_generation(const struct virtflex_topology_page *page)

@@ -80,13 +80,12 @@ static inline bool vfrt_changed(uint64_t seen)
 /* Reads the environment, the start-up affinity and the page.  Returns false
  * where there is no page to follow, and then nothing else need be called.  The
  * process registers with the publisher later, when a thread first refreshes: a
- * program that never opens a parallel region holds up nobody.  May be called
- * again. */
+ * program that is linked with a runtime and never calls it holds up nobody.  May be
+ * called again. */
 bool vfrt_start(void);
 
 /* When the runtime is unloaded, or the process ends: takes the process off the
- * publisher's list of a page that is a file.  The page stays mapped, as at the
- * end of a process other threads may still poll it. */
+ * publisher's list.  Other threads may still poll, and find no change. */
 void vfrt_stop(void);
 
 /* One lock guards the view, and what a runtime derives from it.  Held across
