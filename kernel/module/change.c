@@ -132,6 +132,7 @@ static void vf_accept(void)
 	bitmap_zero(vf_cpus_on, VIRTFLEX_MAX_CPUS);
 
 	for_each_vf_node(node) {
+		vf_node_note_full(node);
 		vf_undo[node->nid] = (struct vf_undo) {
 			.target_kib = node->target_kib,
 			.capacity_kib = node->capacity_kib,
@@ -221,8 +222,10 @@ static enum vf_code vf_shrink_node(struct vf_node *node)
 	long excess = vf_excess(node);
 	enum vf_code code;
 
-	if (excess <= 0)
+	if (excess <= 0) {
+		vf_drain_end(node);
 		return VF_OK;
+	}
 
 	if (!vf_leaves(node)) {
 		code = vf_drain_begin(node, node->state == VF_NODE_OFFLINE);
@@ -420,6 +423,7 @@ bool vf_change_give_back(void)
 
 	vf_request_undoing(true);
 	for_each_vf_node(node) {
+		vf_drain_end(node);
 		any |= vf_balloon_pages(node) || node->state != VF_NODE_ONLINE;
 		vf_balloon_in(node, vf_balloon_pages(node));
 		pages += vf_balloon_hand_over(node);

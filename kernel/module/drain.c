@@ -33,6 +33,7 @@
 #include <linux/oom.h>
 #include <linux/page-flags.h>
 #include <linux/page-isolation.h>
+#include <linux/page_ref.h>
 #include <linux/sched.h>
 
 /* Free pages only: no reclaim, no reserves, no complaint, this node. */
@@ -52,6 +53,18 @@ static bool vf_room_for(unsigned long pages)
 	unsigned long reserve = (unsigned long)vf_reserve_mib << (20 - PAGE_SHIFT);
 
 	return si_mem_available() > reserve + pages;
+}
+
+/* Blocks that came online since the drain began have no bits. */
+static bool vf_can_keep(const struct vf_balloon *balloon, unsigned long pfn)
+{
+	return pfn >= balloon->kept_start && pfn - balloon->kept_start < balloon->kept_pages;
+}
+
+static bool vf_is_kept(const struct vf_balloon *balloon, unsigned long pfn)
+{
+	return balloon->kept && vf_can_keep(balloon, pfn) &&
+	       test_bit(pfn - balloon->kept_start, balloon->kept);
 }
 
 static void vf_keep(struct vf_balloon *balloon, struct page *page, unsigned int order)
@@ -138,6 +151,11 @@ static void vf_keep_free(struct vf_node *node)
 			page = alloc_pages_node(node->nid, VF_GFP_FREE, order);
 			if (!page)
 				break;
+			if (!vf_can_keep(&node->balloon, page_to_pfn(page)) ||
+			    !vf_can_keep(&node->balloon, page_to_pfn(page) + (1UL << order) - 1)) {
+				__free_pages(page, order);
+				break;
+			}
 			vf_keep(&node->balloon, page, order);
 			cond_resched();
 		}
@@ -165,10 +183,10 @@ static void vf_look(struct vf_balloon *balloon, unsigned long pfn, struct vf_blo
 	while (pfn < end) {
 		page = pfn_to_page(pfn);
 		if (PageOffline(page)) {
-			if (!balloon->kept || !test_bit(pfn - balloon->kept_start, balloon->kept))
-				block->out++;
-			else
+			if (vf_is_kept(balloon, pfn))
 				block->free++;
+			else
+				block->out++;
 			pfn++;
 		} else if (PageBuddy(page)) {
 			order = min_t(unsigned long, READ_ONCE(page->private), VF_SUPER_ORDER);
@@ -228,18 +246,30 @@ static int vf_take_block(struct vf_node *node, unsigned long pfn, unsigned int *
 	if (block.unmovable || block.out)
 		return -EBUSY;
 
-	if (balloon->kept)
+	if (balloon->kept) {
+		if (!vf_can_keep(balloon, pfn) || !vf_can_keep(balloon, pfn + VF_SUPER_PAGES - 1))
+			return -EBUSY;
 		vf_unkeep_range(balloon, pfn - balloon->kept_start,
 				pfn - balloon->kept_start + VF_SUPER_PAGES);
+	}
 
 	err = alloc_contig_range(pfn, pfn + VF_SUPER_PAGES, MIGRATE_MOVABLE,
 				 GFP_KERNEL | __GFP_NOWARN);
 	if (err)
 		return err;
 
-	/* From 512 single pages to the one block that the balloon deals in. */
-	for (i = 1; i < VF_SUPER_PAGES; i++)
-		set_page_count(pfn_to_page(pfn + i), 0);
+	/*
+	 * From 512 single pages to the one block that the balloon deals in. A
+	 * lookup of the page cache may still hold one for a moment.
+	 */
+	for (i = 1; i < VF_SUPER_PAGES; i++) {
+		if (page_ref_freeze(pfn_to_page(pfn + i), 1))
+			continue;
+		while (--i)
+			page_ref_unfreeze(pfn_to_page(pfn + i), 1);
+		free_contig_range(pfn, VF_SUPER_PAGES);
+		return -EBUSY;
+	}
 	vf_balloon_take(node, pfn_to_page(pfn));
 	*moved = VF_SUPER_PAGES - min_t(unsigned int, block.free, VF_SUPER_PAGES);
 	node->moved_kib += *moved * VF_KIB_PER_PAGE;
@@ -432,13 +462,14 @@ static int vf_oom(struct notifier_block *nb, unsigned long unused, void *freed)
 	struct vf_node *node;
 
 	for_each_vf_node(node) {
-		unsigned long in_hand = vf_in_hand(node);
+		unsigned long before = vf_in_hand(node), left;
 
-		if (!in_hand)
+		if (!before)
 			continue;
 		vf_balloon_untake(node);
 		vf_unkeep_range(&node->balloon, 0, node->balloon.kept_pages);
-		pages += in_hand;
+		left = vf_in_hand(node);
+		pages += before - min(before, left);
 	}
 
 	if (pages) {

@@ -66,10 +66,7 @@ static int __init vf_init(void)
 		return err;
 
 	vf_dir = proc_mkdir("virtflex", NULL);
-	err = vf_dir ? vf_runtimes_init(vf_dir) : -ENOMEM;
-	if (err)
-		goto err_proc;
-	err = vf_status_init(vf_dir);
+	err = vf_dir ? vf_status_init(vf_dir) : -ENOMEM;
 	if (err)
 		goto err_proc;
 	err = vf_drain_init();
@@ -81,8 +78,14 @@ static int __init vf_init(void)
 	err = vf_request_init();
 	if (err)
 		goto err_vcpu;
+	/* Last: who polls it waits within the module, which must not fail to load then. */
+	err = vf_runtimes_init(vf_dir);
+	if (err)
+		goto err_request;
 	return 0;
 
+err_request:
+	vf_request_exit();
 err_vcpu:
 	vf_vcpu_exit();
 err_drain:

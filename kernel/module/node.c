@@ -20,7 +20,7 @@ struct vf_node vf_nodes[VIRTFLEX_MAX_NODES];
  * vf_nodes_init() - learn the nodes
  *
  * To be called when nothing is ballooned out by this module: what Linux
- * manages now is what "full" means.
+ * manages now is what "full" means, until more has come.
  *
  * Return: 0 or -E2BIG if there are more nodes or CPUs than the page can hold.
  */
@@ -112,6 +112,16 @@ unsigned long vf_node_managed(const struct vf_node *node)
 	for (z = 0; z < MAX_NR_ZONES; z++)
 		pages += zone_managed_pages((struct zone *)&zones[z]);
 	return pages;
+}
+
+/*
+ * What was missing when the module was loaded, the stock balloon driver's or a
+ * block that was offline, may have come since.
+ */
+void vf_node_note_full(struct vf_node *node)
+{
+	node->base_pages = max(node->base_pages,
+			       vf_node_managed(node) + vf_balloon_pages(node));
 }
 
 u64 vf_node_actual_kib(const struct vf_node *node)

@@ -28,7 +28,8 @@
 #define VF_RECOUNT_MS 500
 
 /* What is not looked at while a request is served. */
-#define VF_CPU_EVENTS (BIT(VF_EVENT_CPUS) | BIT(VF_EVENT_AVAILABLE))
+#define VF_LATER_EVENTS \
+	(BIT(VF_EVENT_CPUS) | BIT(VF_EVENT_AVAILABLE) | BIT(VF_EVENT_WELCOME))
 
 static struct task_struct *vf_worker;
 static DECLARE_WAIT_QUEUE_HEAD(vf_wait);
@@ -236,10 +237,11 @@ enum vf_code vf_request_wait_for_runtimes(void)
 
 		/*
 		 * No event tells of a process that dies with its file inherited.
-		 * CPUs that come or go are looked at when this is over.
+		 * CPUs that come or go, and the host's welcome, are looked at when this
+		 * is over.
 		 */
 		wait_event_idle_timeout(vf_wait,
-					(READ_ONCE(vf_events) & ~VF_CPU_EVENTS) ||
+					(READ_ONCE(vf_events) & ~VF_LATER_EVENTS) ||
 					kthread_should_stop(),
 					msecs_to_jiffies(min_t(s64, left_ms, VF_RECOUNT_MS)) + 1);
 	}

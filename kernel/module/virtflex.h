@@ -127,6 +127,7 @@ struct vf_node *vf_node_next(const struct vf_node *node);
 struct vf_node *vf_node_of_vnode(unsigned int vnode);
 struct vf_node *vf_node_of_cpu(unsigned int cpu);
 unsigned long vf_node_managed(const struct vf_node *node);
+void vf_node_note_full(struct vf_node *node);
 u64 vf_node_actual_kib(const struct vf_node *node);
 u64 vf_node_stock_kib(const struct vf_node *node);
 const char *vf_node_state_name(enum vf_node_state state);

@@ -4,7 +4,7 @@
 import { afterAll, describe, expect, it } from "@jest/globals";
 import { Effect } from "effect";
 import { onLab } from "../../../tools/lab/src/Testing.ts";
-import { destroy, make, minutes, using, vnodes } from "./guest.ts";
+import { destroy, lowKiB, make, minutes, using, vnodes } from "./guest.ts";
 
 describe("virtflex.ko in every state", () => {
   afterAll(destroy("vf-states"), 300_000);
@@ -86,6 +86,29 @@ describe("virtflex.ko in every state", () => {
       }
     }),
     minutes(20),
+  );
+
+  it(
+    "keeps nothing of a node that leaves with nothing to give",
+    onLab(function* (lab) {
+      const g = yield* make(lab, "vf-states");
+      const before = yield* g.totals;
+      const freeKiB = Effect.map(
+        g.guest.check("cat /sys/devices/system/node/node3/meminfo"),
+        (text) => Number(/MemFree: +(\d+) kB/.exec(text)?.[1]),
+      );
+      const small = { ...using(...vnodes), 3: { target: lowKiB, desired: "online" } };
+      for (let turn = 0; turn < 2; turn++) {
+        expect(yield* g.ask("resize", small)).toBe("done");
+        const free = yield* freeKiB;
+        expect(free).toBeGreaterThan(4096);
+        expect(yield* g.ask("shrink", using(0, 1, 2))).toBe("done");
+        expect(yield* freeKiB).toBeGreaterThan(free / 2);
+        expect(yield* g.ask("expand", using(...vnodes))).toBe("done");
+        yield* g.expectUnchanged(before);
+      }
+    }),
+    minutes(10),
   );
 
   it(

@@ -91,6 +91,31 @@ describe("virtflex.ko beside the stock balloon", () => {
   );
 
   it(
+    "knows memory that the stock driver has got back since it was loaded",
+    onLab(function* (lab) {
+      const g = yield* make(lab, "vf-stock");
+      const before = yield* g.totals;
+      yield* g.guest.check(withoutWatchdogs);
+      expect(yield* g.ask("shrink", using(0, 1, 2))).toBe("done");
+      const small = yield* g.totals;
+
+      // Xen has none for the module that goes, which leaves it to the stock driver.
+      yield* lab.dom0.check(`xl mem-max vf-stock ${String(small.xenMiB)}`);
+      yield* g.guest.check("rmmod virtflex");
+      yield* g.load;
+      yield* lab.dom0.check(`xl mem-max vf-stock ${String(before.xenMiB)}`);
+      expect(yield* g.ask("expand", using(...vnodes))).toBe("done");
+      yield* memSet(lab, g, before.xenMiB);
+
+      expect(yield* g.ask("shrink", using(0, 1, 2))).toBe("done");
+      expect(Math.abs((yield* g.totals).xenMiB - small.xenMiB)).toBeLessThanOrEqual(2);
+      expect(yield* g.ask("expand", using(...vnodes))).toBe("done");
+      expect(yield* g.totals).toEqual(before);
+    }),
+    minutes(20),
+  );
+
+  it(
     "a change by virtflex: memory/target and the stock driver's own say what the domain has",
     onLab(function* (lab) {
       const g = yield* make(lab, "vf-stock");
