@@ -354,7 +354,8 @@ const perform = Effect.fnUntraced(function* ({ subject, cg }: Prepared, scenario
 const statuses: Record<Fault, ReadonlyArray<number>> = {
   none: [0],
   "controller killed": [137],
-  "guest paused past the deadline": [0, 4],
+  // 1: it began the request, and what undoes it found it paused, too.
+  "guest paused past the deadline": [0, 1, 4],
   "guest destroyed": [0, 4],
   "program killed": [0],
   "program stopped": [0],
