@@ -212,7 +212,7 @@ const filled = (name: string, fill: string): Harm => ({
 const harmOf = (fault: Fault, name: string): Harm => {
   switch (fault) {
     case "controller killed":
-      return { harm: "kill -9 $controller" };
+      return { harm: "kill -9 $controller || [ $unowned != 0 ]" };
     case "guest paused past the deadline":
       return { harm: `xl pause ${name}`, after: `xl unpause ${name}` };
     case "guest destroyed":
