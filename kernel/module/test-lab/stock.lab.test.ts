@@ -100,7 +100,7 @@ describe("virtflex.ko beside the stock balloon", () => {
       const small = yield* g.totals;
 
       // Xen has none for the module that goes, which leaves it to the stock driver.
-      yield* lab.dom0.check(`xl mem-max vf-stock ${String(small.xenMiB)}`);
+      yield* memSet(lab, g, small.xenMiB);
       yield* g.guest.check("rmmod virtflex");
       yield* g.load;
       yield* lab.dom0.check(`xl mem-max vf-stock ${String(before.xenMiB)}`);
