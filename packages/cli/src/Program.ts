@@ -25,6 +25,10 @@ const codeOf = (exit: Exit.Exit<unknown, unknown>): number => {
     : exitCodeOf(Cause.squash(exit.cause));
 };
 
+// What becomes of a terminal, or of who reads what is said, must not end a change half-way.
+process.stderr.on("error", () => undefined);
+process.on("SIGHUP", () => process.kill(process.pid, "SIGTERM"));
+
 NodeRuntime.runMain(
   Command.run(virtflex, { version }).pipe(
     Effect.tapCause(report),

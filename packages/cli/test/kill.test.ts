@@ -326,11 +326,24 @@ test(
 );
 
 test(
-  "the controller is interrupted in mid-change: it undoes it and says so",
+  "nobody reads what the controller says any more: it does its change all the same",
   async () => {
     const { socket } = await serveEmbedded();
     const { before, change } = await halfWay(socket);
-    change.process.kill("SIGINT");
+    change.process.stderr?.destroy();
+    await unpause(socket);
+    expect((await change.ended).status).toBe(0);
+    expect((await stateOf(socket)).memoryBytes).toBeLessThan(before.memoryBytes);
+  },
+  limit,
+);
+
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+  "the controller gets %s in mid-change: it undoes it and says so",
+  async (signal) => {
+    const { socket } = await serveEmbedded();
+    const { before, change } = await halfWay(socket);
+    change.process.kill(signal);
     await unpause(socket);
     const { status, stderr } = await change.ended;
     expect(stderr).toContain("undo");

@@ -92,7 +92,7 @@ export const apply = Effect.fn("apply")(function* (
       const exit = yield* restore(forward).pipe(Effect.andThen(Journal.close(path)), Effect.exit);
       if (Exit.isSuccess(exit)) return;
 
-      const rollback = yield* rollBack({ path, steps, begun }, limits, onProgress);
+      const rollback = yield* rollBack({ path, steps, begun, back: [] }, limits, onProgress);
       return yield* Effect.failCause(
         Cause.map(
           exit.cause,

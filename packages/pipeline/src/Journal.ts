@@ -6,6 +6,7 @@
  *                              /domains    domain ids, separated by blanks
  *                              /steps/<i>  the plan's steps, JSON, cut into pieces
  *                              /begun      how many steps were begun
+ *                              /back/<i>   step i is being taken back: its guest is asked for the inverse
  *
  * It is made in one transaction before the first step and removed after the
  * last: the removal is what commits the change. Whatever is found there whose
@@ -36,22 +37,25 @@ export interface Journal {
   readonly steps: ReadonlyArray<Step>;
   /** How many of the steps were begun. */
   readonly begun: number;
+  /** Indices of steps that their guest is, or was, asked to take back: what it says last is of that. */
+  readonly back: ReadonlyArray<number>;
   readonly owner: Owner | undefined;
 }
 
-const decode = <A>(path: string, schema: Schema.ConstraintDecoder<A>, text: unknown) =>
+/** `text` is what the journal has under the key; undefined, and damaged, if it is not there. */
+const decode = <A>(path: string, key: string, schema: Schema.ConstraintDecoder<A>, text: unknown) =>
   Schema.decodeUnknownEffect(schema)(text).pipe(
-    Effect.mapError((error) => new JournalDamaged({ path, detail: error.message })),
+    Effect.mapError(({ message }) => new JournalDamaged({ path, detail: `${key}: ${message}` })),
   );
 
 const readOwner = Effect.fnUntraced(function* (store: XenStoreOps, path: string) {
   const text = yield* readOptional(store, `${path}/owner`);
-  return text === undefined ? undefined : yield* decode(`${path}/owner`, OwnerText, text);
+  return text === undefined ? undefined : yield* decode(path, "owner", OwnerText, text);
 });
 
 const readDomains = Effect.fnUntraced(function* (store: XenStoreOps, path: string) {
-  const text = yield* store.read(`${path}/domains`);
-  return yield* decode(`${path}/domains`, Schema.Array(DomainText), text.split(" "));
+  const text = yield* readOptional(store, `${path}/domains`);
+  return yield* decode(path, "domains", Schema.Array(DomainText), text?.split(" "));
 });
 
 const read = Effect.fnUntraced(function* (store: XenStoreOps, path: string) {
@@ -59,13 +63,15 @@ const read = Effect.fnUntraced(function* (store: XenStoreOps, path: string) {
     (yield* listOptional(store, `${path}/steps`)).toSorted((a, b) => Number(a) - Number(b)),
     (piece) => store.read(`${path}/steps/${piece}`),
   );
-  const begun = yield* store.read(`${path}/begun`);
+  const begun = yield* readOptional(store, `${path}/begun`);
+  const back = yield* listOptional(store, `${path}/back`);
   return {
     path,
     owner: yield* readOwner(store, path),
     domains: yield* readDomains(store, path),
-    steps: yield* decode(`${path}/steps`, StepsText, pieces.join("")),
-    begun: yield* decode(`${path}/begun`, Schema.FiniteFromString, begun),
+    steps: yield* decode(path, "steps", StepsText, pieces.join("")),
+    begun: yield* decode(path, "begun", Schema.FiniteFromString, begun),
+    back: back.map(Number),
   } satisfies Journal;
 });
 
@@ -134,6 +140,12 @@ export const open = Effect.fn("Journal.open")(function* (
 export const begin = Effect.fnUntraced(function* (path: string, count: number) {
   const store = yield* XenStore;
   yield* store.write(`${path}/begun`, String(count));
+});
+
+/** Records that the guest of a step is asked for its inverse, before it is. */
+export const goBack = Effect.fnUntraced(function* (path: string, index: number) {
+  const store = yield* XenStore;
+  yield* store.write(`${path}/back/${index}`, "");
 });
 
 /** Commits the change: nothing is to be undone any more. */

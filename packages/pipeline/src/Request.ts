@@ -10,7 +10,13 @@
  * @since 0.1.0
  */
 import { type DomainId, NumaKeys, type RequestStep, type Vnode } from "@virtflex/topo-model";
-import { Hypervisor, XenStore, XenStoreError, type XenStoreOps } from "@virtflex/xen-control";
+import {
+  Hypervisor,
+  XenStore,
+  XenStoreError,
+  type XenStoreFailure,
+  type XenStoreOps,
+} from "@virtflex/xen-control";
 import { Duration, Effect, Stream } from "effect";
 import {
   DeadlinePassed,
@@ -216,6 +222,8 @@ export type OnStatus = (request: number, status: GuestStatus) => Effect.Effect<v
 export interface UndoOptions {
   /** The step is known to have been done; else it may have been begun, or not even that. */
   readonly completed: boolean;
+  /** Records that the guest is asked for the inverse: whoever goes on from there must not take that for the step. */
+  readonly goBack: Effect.Effect<void, XenStoreFailure, XenStore>;
   /** How long the guest has to answer a cancellation. */
   readonly graceMs: number;
   /** How long the guest has to answer the inverse of what it had done. */
@@ -278,13 +286,14 @@ const settle = Effect.fnUntraced(function* (
  */
 export const takeBack = Effect.fn("Request.takeBack")(function* (
   inverse: RequestStep,
-  { completed, graceMs, deadlineMs }: UndoOptions,
+  { completed, goBack, graceMs, deadlineMs }: UndoOptions,
   onStatus: OnStatus,
 ) {
   const { domain } = inverse;
   const status = completed ? undefined : yield* settle(inverse, graceMs, onStatus);
   const strayed = status?.state === "failed" && status.code === "restore";
   if (completed || status?.state === "done" || (strayed && (yield* isAware(domain)))) {
+    yield* goBack;
     return yield* ask(inverse, deadlineMs, onStatus).pipe(
       Effect.timeoutOrElse({
         duration: Duration.millis(deadlineMs),

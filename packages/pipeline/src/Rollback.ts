@@ -2,7 +2,7 @@
  * The way back: the inverses of the steps that were begun, last first. One
  * that fails is noted, and the rest still run.
  */
-import { inverse, type Step } from "@virtflex/topo-model";
+import { inverse } from "@virtflex/topo-model";
 import { Effect } from "effect";
 import type { Rollback, StepError } from "./ChangeError.ts";
 import { undo } from "./Interpreter.ts";
@@ -29,15 +29,16 @@ const isHostSide = (error: StepError) =>
  * again. What a guest refuses stays refused, and is reported.
  */
 export const rollBack = Effect.fn("Rollback.rollBack")(function* (
-  journal: { readonly path: string; readonly steps: ReadonlyArray<Step>; readonly begun: number },
+  journal: Pick<Journal.Journal, "path" | "steps" | "begun" | "back">,
   limits: UndoLimits,
   onProgress: OnProgress,
 ) {
-  const { path, steps, begun } = journal;
+  const { path, steps, begun, back: asked } = journal;
   const undone: Array<number> = [];
   const left: Array<Rollback["left"][number]> = [];
   for (const [index, step] of [...steps.slice(0, begun).entries()].toReversed()) {
-    const options = { ...limits, completed: index < begun - 1 };
+    const completed = index < begun - 1 || asked.includes(index);
+    const options = { ...limits, completed, goBack: Journal.goBack(path, index) };
     const ofStep = { direction: "undo", index, total: steps.length } as const;
     const back = inverse(step);
     yield* reported(ofStep, back, onProgress, (onStatus) => undo(back, options, onStatus)).pipe(

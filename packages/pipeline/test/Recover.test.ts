@@ -25,13 +25,13 @@ const run = <A, E>(
 ) => Effect.runPromise(effect.pipe(Effect.scoped, Effect.provide(embeddedLayer(config))));
 
 /** Another process, which finds every controller but itself as the test says. */
-const successor = (liveness: "alive" | "gone" | "unknown") =>
+const successor = (liveness: "alive" | "gone" | "unknown", own = 5000) =>
   Effect.provide(
     Layer.succeed(
       Controller,
       Controller.of({
-        self: { ...self, pid: 5000 },
-        liveness: ({ pid }) => Effect.succeed(pid === 5000 ? "alive" : liveness),
+        self: { ...self, pid: own },
+        liveness: ({ pid }) => Effect.succeed(pid === own ? "alive" : liveness),
       }),
     ),
   );
@@ -124,6 +124,39 @@ test("a controller died when the guest was done, before it said what the domain 
     }),
   ));
 
+test("who undid it died while the guest took the change back: it is asked once more", () =>
+  run(
+    Effect.gen(function* () {
+      // Slow with the first way back, which a cancellation would end where it began.
+      yield* runGuest((scripted) => {
+        const { request, say } = scripted;
+        if (request.id !== 2) return obedient(scripted);
+        return say({ id: 2, state: request.op === "cancel" ? "cancelled" : "accepted" });
+      });
+      const before = yield* everything;
+      yield* killed(1, true);
+      const store = yield* XenStore;
+      const dying = XenStore.of({
+        ...store,
+        write: (path, value) =>
+          Effect.andThen(
+            store.write(path, value),
+            value.startsWith("2 expand") ? Effect.die("killed") : Effect.void,
+          ),
+      });
+      yield* recover({ limits, onProgress: silent }).pipe(
+        successor("gone"),
+        Effect.provideService(XenStore, dying),
+        Effect.exit,
+      );
+      const recovered = yield* recover({ limits, onProgress: silent }).pipe(
+        successor("gone", 6000),
+      );
+      expect(recovered).toMatchObject([{ domains: [domain], rollback: { left: [] } }]);
+      expect(yield* everything).toEqual(before);
+    }),
+  ));
+
 test("nothing is changed over what was left behind; prepare undoes it, then all is well", () =>
   run(
     Effect.gen(function* () {
@@ -181,23 +214,30 @@ test("only the named domain's change is undone", () =>
     }),
   ));
 
-test("a journal that somebody wrote over is named, and nothing is done", () =>
+test.each([
+  ["steps/0", "[{"],
+  ["begun", undefined],
+  ["domains", undefined],
+  ["steps", undefined],
+])("a journal that somebody wrote over is named, and nothing is done: %s", (key, text) =>
   run(
     Effect.gen(function* () {
       yield* runGuest(obedient);
       yield* killed(1, true);
       const store = yield* XenStore;
-      yield* store.write("/tool/virtflex/change/1/steps/0", "[{");
+      const path = `/tool/virtflex/change/1/${key}`;
+      yield* text === undefined ? store.remove(path) : store.write(path, text);
       const error = yield* recover({ limits, onProgress: silent }).pipe(
         successor("gone"),
         Effect.flip,
       );
       expect(error).toMatchObject({
         code: "JOURNAL_DAMAGED",
-        path: "/tool/virtflex/change/1/steps",
+        path: "/tool/virtflex/change/1",
       });
     }),
-  ));
+  ),
+);
 
 test("guests can't see the journal", () =>
   run(

@@ -72,7 +72,7 @@ export const doctor = Command.make(
     const tools = yield* checkTools;
     const host = yield* checkChosenHost(repair).pipe(
       Effect.catchTag("XenUnavailable", ({ missing, hint }) =>
-        Effect.succeed([warn("host", missing, hint)]),
+        Effect.succeed([repair ? fail("repair", missing, hint) : warn("host", missing, hint)]),
       ),
     );
     const findings = [...tools, ...host];
