@@ -2,7 +2,7 @@
  * What one step does, forward and back. Every step says the value that shall
  * be, not a difference, so doing it twice is doing it once.
  */
-import type { Step } from "@virtflex/topo-model";
+import { NumaKeys, type Step } from "@virtflex/topo-model";
 import { Hypervisor, HypervisorError, type HypervisorFailure } from "@virtflex/xen-control";
 import { Effect } from "effect";
 import { DomainGone, MemoryKept } from "./ChangeError.ts";
@@ -36,12 +36,12 @@ const command = Effect.fnUntraced(function* (step: Exclude<Step, { _tag: "reques
   }
 });
 
-/** A guest that said it gave its memory back has to have done so before it may not have it. */
+/** A guest that said it gave its memory back has to have done so, as exactly as it is held to, before it may not have it. */
 const checkGivenBack = Effect.fnUntraced(function* (step: Extract<Step, { _tag: "limit" }>) {
   const hypervisor = yield* Hypervisor;
   const limitBytes = step.limitBytes.to;
-  const { memoryBytes } = yield* hypervisor.domain(step.domain);
-  if (memoryBytes > limitBytes) {
+  const { memoryBytes, vnuma } = yield* hypervisor.domain(step.domain);
+  if (memoryBytes > limitBytes + vnuma.length * NumaKeys.toleranceBytes) {
     return yield* new MemoryKept({ domain: step.domain, heldBytes: memoryBytes, limitBytes });
   }
 });

@@ -215,6 +215,20 @@ test("a later step fails: what the guest had done is asked back", () =>
     }),
   ));
 
+test("a guest that has come as near to its target as it has to", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      const limitBytes = { from: 4 * gib, to: 3 * gib + lowBytes - NumaKeys.toleranceBytes };
+      const plan = {
+        ...shrinkPlan,
+        steps: [...shrinkPlan.steps.slice(0, 2), { _tag: "limit", domain, limitBytes } as const],
+      };
+      yield* apply(plan, silently);
+      expect((yield* everything).info.limitBytes).toBe(limitBytes.to);
+    }),
+  ));
+
 test("a guest that says done and is not", () =>
   run(
     Effect.gen(function* () {

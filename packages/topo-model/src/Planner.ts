@@ -31,7 +31,7 @@ import type { Plan } from "./Plan.ts";
 import type { PlanRefused } from "./PlanRefused.ts";
 import type { Topology } from "./Topology.ts";
 import type { TopologyChange } from "./TopologyChange.ts";
-import { type InvalidTopology, validate } from "./Validation.ts";
+import { type InvalidTopology, validateSurveyed } from "./Validation.ts";
 
 /** @since 0.1.0 */
 export interface PlanOptions {
@@ -85,6 +85,6 @@ export const plan = (
   changes: TopologyChange | ReadonlyArray<TopologyChange>,
   options: PlanOptions = {},
 ): Result.Result<Plan, PlanRefused | InvalidTopology> =>
-  Result.flatMap(validate({ host, guests }), (topology) =>
+  Result.flatMap(validateSurveyed({ host, guests }), (topology) =>
     planOf(topology, isList(changes) ? changes : [changes], options),
   );

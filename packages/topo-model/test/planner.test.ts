@@ -95,6 +95,12 @@ describe("the order of steps", () => {
     expect(result.cost.bytes).toBe(freed);
   });
 
+  test("a guest that claims more than a pnode has keeps no other from its change", () => {
+    const small = host(4, 16, [4 * GiB, 4 * GiB, 4 * GiB, 4 * GiB]);
+    const [subject, liar] = [wide(1, small, [0, 1, 2, 3]), wide(2, small, [0, 1, 2, 3])];
+    expect(tags(planned(small, [subject, liar], shrink(1, 2)))).toContain("request");
+  });
+
   test("expand: memory is set aside and allowed before the guest is asked", () => {
     const subject = wide(1, roomy, [0, 1]);
     const result = planned(roomy, [subject], expand(1, 2, 3));
