@@ -76,11 +76,12 @@ const checkGuest = ({ guest, report }: SurveyedGuest, isBusy: boolean): Finding 
     return has !== undefined && has !== desired;
   });
   if (astray !== undefined) {
-    const verb = astray.desired === "online" ? "expand" : "shrink";
+    // Asked for what is wanted already, virtflex has nothing to do: there and back.
+    const verbs = astray.desired === "online" ? ["shrink", "expand"] : ["expand", "shrink"];
     return warn(
       check,
       `vnode ${astray.id} is ${report.nodes.get(astray.id)?.state} in it, and wanted ${astray.desired}`,
-      `virtflex ${verb} ${guest.name} --vnodes ${astray.id}`,
+      verbs.map((verb) => `virtflex ${verb} ${guest.name} --vnodes ${astray.id}`).join(" && "),
     );
   }
   return ok(check, `generation ${report.generation ?? "none"}`);
