@@ -18,6 +18,7 @@ import * as Journal from "./Journal.ts";
 import type { Progress } from "./Progress.ts";
 import { type OnProgress, reported } from "./Reporter.ts";
 import { rollBack } from "./Rollback.ts";
+import { checkCurrent } from "./Stale.ts";
 import { isAware } from "./StoreKeys.ts";
 
 /** @since 0.1.0 */
@@ -46,7 +47,7 @@ const openJournal = Effect.fnUntraced(function* (plan: Plan) {
  *
  * Only one change at a time can hold a domain: `ChangeInProgress` otherwise, and
  * `LeftBehind` where a dead controller's is to be undone (see `prepare`) before
- * anything can be planned. `ChangeFailed` says which step failed, why, and what
+ * anything can be planned; `PlanStale` where another change came since the plan was made. `ChangeFailed` says which step failed, why, and what
  * became of the steps that had been begun. Interruption waits for the rollback.
  *
  * @since 0.1.0
@@ -67,6 +68,7 @@ export const apply = Effect.fn("apply")(function* (
   yield* Effect.uninterruptibleMask(
     Effect.fnUntraced(function* (restore) {
       const path = yield* openJournal(plan);
+      yield* checkCurrent(steps).pipe(Effect.onError(() => Effect.ignore(Journal.close(path))));
       const endsAt = (yield* Clock.currentTimeMillis) + deadlineMs;
       let begun = 0;
 

@@ -185,6 +185,17 @@ export class LeftBehind extends Schema.TaggedError<LeftBehind>()("LeftBehind", {
   }
 }
 
+/** Another change came between the survey and this one: nothing was done; to be planned again. @since 0.1.0 */
+export class PlanStale extends Schema.TaggedError<PlanStale>()("PlanStale", {
+  domain: DomainId,
+  what: Schema.String,
+}) {
+  readonly code = "PLAN_STALE";
+  override get message(): string {
+    return `Domain ${this.domain} was changed while this change was planned (${this.what}); plan again`;
+  }
+}
+
 /** A change that a dead controller left on the domain can't be undone. @since 0.1.0 */
 export class RecoveryFailed extends Schema.TaggedError<RecoveryFailed>()("RecoveryFailed", {
   domains: Schema.Array(DomainId),

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { inverse, NumaKeys, PnodeId } from "@virtflex/topo-model";
+import { inverse, NumaKeys, PnodeId, VnodeId } from "@virtflex/topo-model";
 import { Hypervisor, XenStore } from "@virtflex/xen-control";
 import { EmbeddedHost } from "@virtflex/xen-control/embedded";
 import { Effect, Exit, Fiber, Layer, type Scope, Stream } from "effect";
@@ -212,6 +212,32 @@ test("a later step fails: what the guest had done is asked back", () =>
       expect(failed.code).toBe("MEMORY_KEPT");
       expect(failed.index).toBe(2);
       expect(failed.rollback.undone).toEqual([2, 1, 0]);
+    }),
+  ));
+
+test("a plan from before another change is refused, and nothing is done", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      const hypervisor = yield* Hypervisor;
+      const store = yield* XenStore;
+      const stale = Effect.fnUntraced(function* (what: string) {
+        const before = yield* everything;
+        const error = yield* Effect.flip(apply(shrinkPlan, silently));
+        expect(error).toMatchObject({ code: "PLAN_STALE", domain, what });
+        expect(yield* everything).toEqual(before);
+        expect(yield* openChanges).toEqual([]);
+      });
+      // As another change may leave it, be it to where this one goes, too.
+      for (const limitBytes of [5 * gib, 3 * gib + lowBytes]) {
+        yield* hypervisor.setLimit(domain, limitBytes);
+        yield* stale("memory limit");
+      }
+      yield* hypervisor.setLimit(domain, 4 * gib);
+      yield* store.write(NumaKeys.at(domain, NumaKeys.path.desired(VnodeId.make(3))), "offline");
+      yield* stale("state of vnode 3");
+      yield* store.write(NumaKeys.at(domain, NumaKeys.path.desired(VnodeId.make(3))), "online");
+      yield* apply(shrinkPlan, silently);
     }),
   ));
 

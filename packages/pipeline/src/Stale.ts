@@ -1,0 +1,62 @@
+/**
+ * Whether a plan is still one for what there is: between the survey that it was made from and the journal that keeps others away, another
+ * controller's whole change may have come.
+ */
+import { type DomainId, NumaKeys, type RequestStep, type Step } from "@virtflex/topo-model";
+import { Hypervisor } from "@virtflex/xen-control";
+import { Effect } from "effect";
+import { PlanStale } from "./ChangeError.ts";
+import { readKey } from "./StoreKeys.ts";
+
+const { path } = NumaKeys;
+
+/** A value that a plan changes, and what it is now; undefined where nobody has written it. */
+interface Changed {
+  readonly domain: DomainId;
+  readonly what: string;
+  readonly from: unknown;
+  readonly to: unknown;
+  readonly found: unknown;
+}
+
+const changedOfVnode = Effect.fnUntraced(function* (
+  domain: DomainId,
+  { vnode, pnode, targetBytes, desired }: RequestStep["vnodes"][number],
+) {
+  const read = <A>(key: string, parse: (text: string) => NumaKeys.Parsed<A>) =>
+    readKey(domain, key, parse);
+  const of = (what: string) => ({ domain, what: `${what} of vnode ${vnode}` });
+  return [
+    { ...of("pnode"), ...pnode, found: yield* read(path.pnode(vnode), NumaKeys.parsePnode) },
+    { ...of("target"), ...targetBytes, found: yield* read(path.target(vnode), NumaKeys.parseKib) },
+    { ...of("state"), ...desired, found: yield* read(path.desired(vnode), NumaKeys.parseDesired) },
+  ];
+});
+
+const changedOf = Effect.fnUntraced(function* (step: Step) {
+  const { domain } = step;
+  if (step._tag === "request")
+    return (yield* Effect.forEach(step.vnodes, (vnode) => changedOfVnode(domain, vnode))).flat();
+  if (step._tag !== "limit") return [];
+  const { limitBytes } = yield* (yield* Hypervisor).domain(domain);
+  return [{ domain, what: "memory limit", ...step.limitBytes, found: limitBytes }];
+});
+
+/**
+ * Fails with `PlanStale` unless what the steps change is as it was when they were planned, or as they leave it: to do them twice is to do them
+ * once. What can't be read is its step's to tell.
+ */
+export const checkCurrent = Effect.fn("Stale.checkCurrent")(
+  function* (steps: ReadonlyArray<Step>) {
+    const all = new Map<string, Changed>();
+    for (const changed of (yield* Effect.forEach(steps, changedOf)).flat()) {
+      const key = `${changed.domain} ${changed.what}`;
+      all.set(key, { ...(all.get(key) ?? changed), to: changed.to });
+    }
+    const known = [...all.values()].filter(({ found }) => found !== undefined);
+    const moved = known.find(({ from, found }) => found !== from);
+    if (moved === undefined || known.every(({ to, found }) => found === to)) return;
+    return yield* new PlanStale({ domain: moved.domain, what: moved.what });
+  },
+  Effect.catchTag(["XenStoreError", "HypervisorError", "XenUnavailable"], () => Effect.void),
+);
