@@ -167,6 +167,8 @@ export class ChangeInProgress extends Schema.TaggedError<ChangeInProgress>()("Ch
 export class JournalDamaged extends Schema.TaggedError<JournalDamaged>()("JournalDamaged", {
   path: Schema.String,
   detail: Schema.String,
+  /** Absent where not even they can be read. */
+  domains: Schema.optionalKey(Schema.Array(DomainId)),
 }) {
   readonly code = "JOURNAL_DAMAGED";
   override get message(): string {

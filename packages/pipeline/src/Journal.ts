@@ -16,7 +16,7 @@
  */
 import { DomainId, Step } from "@virtflex/topo-model";
 import { XenStore, type XenStoreOps } from "@virtflex/xen-control";
-import { Effect, Schema } from "effect";
+import { Effect, Result, Schema } from "effect";
 import { ChangeInProgress, JournalDamaged } from "./ChangeError.ts";
 import { Controller, Owner } from "./Controller.ts";
 import { listOptional, readOptional } from "./StoreKeys.ts";
@@ -58,7 +58,11 @@ const readDomains = Effect.fnUntraced(function* (store: XenStoreOps, path: strin
   return yield* decode(path, "domains", Schema.Array(DomainText), text?.split(" "));
 });
 
-const read = Effect.fnUntraced(function* (store: XenStoreOps, path: string) {
+const readOf = Effect.fnUntraced(function* (
+  store: XenStoreOps,
+  path: string,
+  domains: ReadonlyArray<DomainId>,
+) {
   const pieces = yield* Effect.forEach(
     (yield* listOptional(store, `${path}/steps`)).toSorted((a, b) => Number(a) - Number(b)),
     (piece) => store.read(`${path}/steps/${piece}`),
@@ -68,21 +72,35 @@ const read = Effect.fnUntraced(function* (store: XenStoreOps, path: string) {
   return {
     path,
     owner: yield* readOwner(store, path),
-    domains: yield* readDomains(store, path),
+    domains,
     steps: yield* decode(path, "steps", StepsText, pieces.join("")),
     begun: yield* decode(path, "begun", Schema.FiniteFromString, begun),
     back: back.map(Number),
   } satisfies Journal;
 });
 
-/** Every change that is not committed. @since 0.1.0 */
+const read = Effect.fnUntraced(function* (store: XenStoreOps, path: string) {
+  const domains = yield* readDomains(store, path);
+  return yield* Effect.mapError(readOf(store, path, domains), (error) =>
+    error instanceof JournalDamaged
+      ? new JournalDamaged({ path, detail: error.detail, domains })
+      : error,
+  );
+});
+
+/** Every change that is not committed, or why its journal can't be read. */
 export const journals = Effect.gen(function* () {
   const store = yield* XenStore;
   if ((yield* listOptional(store, root)).length === 0) return [];
   return yield* store.transaction((transaction) =>
     Effect.flatMap(
       listOptional(transaction, root),
-      Effect.forEach((name) => read(transaction, `${root}/${name}`)),
+      Effect.forEach((name) =>
+        read(transaction, `${root}/${name}`).pipe(
+          Effect.map(Result.succeed),
+          Effect.catchTag("JournalDamaged", (damaged) => Effect.succeed(Result.fail(damaged))),
+        ),
+      ),
     ),
   );
 }).pipe(Effect.withSpan("Journal.journals"));

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { DomainId } from "@virtflex/topo-model";
-import { Effect } from "effect";
+import { Array, Effect } from "effect";
 import { ChangeInProgress, RecoveryFailed, type Rollback } from "./ChangeError.ts";
 import { Controller } from "./Controller.ts";
 import * as Journal from "./Journal.ts";
@@ -31,25 +31,28 @@ export const recoverJournal = Effect.fn("Recover.recoverJournal")(function* (
 
 /**
  * Changes that were begun and neither committed nor undone, each with whether
- * its controller still lives.
+ * its controller still lives; and journals that can't be read.
  *
  * @since 0.1.0
  */
 export const openChanges = Effect.gen(function* () {
   const controller = yield* Controller;
-  return yield* Effect.forEach(
-    yield* Journal.journals,
+  const [journals, damaged] = Array.separate(yield* Journal.journals);
+  const changes = yield* Effect.forEach(
+    journals,
     Effect.fnUntraced(function* (journal) {
       const controllerIs =
         journal.owner === undefined ? "gone" : yield* controller.liveness(journal.owner);
       return { ...journal, controllerIs };
     }),
   );
+  return { changes, damaged };
 }).pipe(Effect.withSpan("openChanges"));
 
 /**
  * Undoes every change, of one domain or of all, whose controller is gone.
- * Whatever a controller had not committed is brought back to before it.
+ * Whatever a controller had not committed is brought back to before it. What
+ * can't be read is left (see `openChanges`), and keeps nothing else from it.
  *
  * @since 0.1.0
  */
@@ -60,7 +63,7 @@ export const recover = Effect.fn("recover")(function* (options: {
 }) {
   const { domain, limits, onProgress } = options;
   const recovered: Array<Recovered> = [];
-  for (const { path, domains, controllerIs } of yield* openChanges) {
+  for (const { path, domains, controllerIs } of (yield* openChanges).changes) {
     if (controllerIs !== "gone") continue;
     if (domain !== undefined && !domains.includes(domain)) continue;
     const one = yield* recoverJournal(path, limits, onProgress);
@@ -72,7 +75,7 @@ export const recover = Effect.fn("recover")(function* (options: {
 /**
  * Makes sure that a domain can be surveyed and changed: undoes what a dead
  * controller left there (`RecoveryFailed` if it can't be), and refuses while a
- * living one is at work (`ChangeInProgress`).
+ * living one is at work (`ChangeInProgress`), which may be to undo that.
  *
  * @since 0.1.0
  */
@@ -81,8 +84,13 @@ export const prepare = Effect.fn("prepare")(function* (
   limits: UndoLimits,
   onProgress: OnProgress,
 ) {
-  for (const { path, domains, owner, controllerIs } of yield* openChanges) {
-    if (!domains.includes(domain)) continue;
+  for (;;) {
+    const { changes, damaged } = yield* openChanges;
+    const unreadable = damaged.find(({ domains }) => domains?.includes(domain) ?? true);
+    if (unreadable !== undefined) return yield* unreadable;
+    const held = changes.find(({ domains }) => domains.includes(domain));
+    if (held === undefined) return;
+    const { path, owner, controllerIs } = held;
     if (owner !== undefined && controllerIs !== "gone") {
       return yield* new ChangeInProgress({ domain, owner });
     }

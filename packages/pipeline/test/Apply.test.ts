@@ -57,7 +57,7 @@ test("a plan is applied, told step by step, and leaves no journal", () =>
       expect(info.targetBytes).toBe(3 * gib + lowBytes);
       expect(info.vcpus.map(({ online }) => online)).toEqual([true, true, true, false]);
       expect(host.pnodes[3]?.freeBytes).toBe(2 * gib - lowBytes);
-      expect(yield* openChanges).toEqual([]);
+      expect(yield* openChanges).toEqual({ changes: [], damaged: [] });
 
       const told = yield* all;
       const tags = told.map(({ _tag, index }) => `${index} ${_tag}`);
@@ -151,7 +151,7 @@ const unchanged = <E, R>(change: Effect.Effect<ChangeFailed, E, R>) =>
     expect(yield* read(NumaKeys.path.desired(3))).toBe("online");
     expect(failed.rollback.left).toEqual([]);
     expect(failed.rolledBack).toBe(true);
-    expect(yield* openChanges).toEqual([]);
+    expect(yield* openChanges).toEqual({ changes: [], damaged: [] });
     return failed;
   });
 
@@ -226,7 +226,7 @@ test("a plan from before another change is refused, and nothing is done", () =>
         const error = yield* Effect.flip(apply(shrinkPlan, silently));
         expect(error).toMatchObject({ code: "PLAN_STALE", domain, what });
         expect(yield* everything).toEqual(before);
-        expect(yield* openChanges).toEqual([]);
+        expect(yield* openChanges).toEqual({ changes: [], damaged: [] });
       });
       // As another change may leave it, be it to where this one goes, too.
       for (const limitBytes of [5 * gib, 3 * gib + lowBytes]) {
@@ -334,7 +334,7 @@ test("a guest that stops half-way: the host takes back its side and says what is
       const store = yield* XenStore;
       const read = (key: string) => store.read(NumaKeys.at(domain, key));
       expect(yield* read(NumaKeys.path.desired(3))).toBe("online");
-      expect(yield* openChanges).toEqual([]);
+      expect(yield* openChanges).toEqual({ changes: [], damaged: [] });
     }),
   ));
 
@@ -370,7 +370,7 @@ test("interruption waits for the rollback", () =>
       expect(fiber.pollUnsafe()).toBeUndefined();
       yield* Fiber.interrupt(fiber);
       expect(yield* everything).toEqual(before);
-      expect(yield* openChanges).toEqual([]);
+      expect(yield* openChanges).toEqual({ changes: [], damaged: [] });
       const told = yield* all;
       expect(told).toContainEqual(
         expect.objectContaining({ _tag: "StepFailed", direction: "apply", code: "INTERRUPTED" }),
@@ -426,7 +426,7 @@ test("a domain that is destroyed as the request is written: nothing brings its d
       expect(failed.rollback.left).toEqual([]);
       const error = yield* Effect.flip(store.read(NumaKeys.domainPath(domain)));
       expect(error).toMatchObject({ errno: "ENOENT" });
-      expect(yield* openChanges).toEqual([]);
+      expect(yield* openChanges).toEqual({ changes: [], damaged: [] });
     }),
   ));
 
@@ -528,7 +528,7 @@ test("a stream that is left early rolls back", () =>
       );
       expect(told.map(({ _tag }) => _tag)).toEqual(["StepStarted", "StepProgress"]);
       expect(yield* everything).toEqual(before);
-      expect(yield* openChanges).toEqual([]);
+      expect(yield* openChanges).toEqual({ changes: [], damaged: [] });
     }),
   ));
 

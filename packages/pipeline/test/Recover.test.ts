@@ -59,13 +59,13 @@ test.each(deaths)("a controller died, $begun steps begun, the last done: $lastDo
       yield* runGuest(obedient);
       const before = yield* everything;
       yield* killed(death.begun, death.lastDone);
-      expect(yield* openChanges.pipe(successor("gone"))).toMatchObject([
+      expect((yield* openChanges.pipe(successor("gone"))).changes).toMatchObject([
         { domains: [domain], begun: death.begun, controllerIs: "gone" },
       ]);
       const recovered = yield* recover({ limits, onProgress: silent }).pipe(successor("gone"));
       expect(recovered).toMatchObject([{ domains: [domain], rollback: { left: [] } }]);
       expect(yield* everything).toEqual(before);
-      expect(yield* openChanges.pipe(successor("gone"))).toEqual([]);
+      expect(yield* openChanges.pipe(successor("gone"))).toEqual({ changes: [], damaged: [] });
     }),
   ),
 );
@@ -171,7 +171,7 @@ test("nothing is changed over what was left behind; prepare undoes it, then all 
       expect(yield* everything).toEqual(before);
       yield* change;
       expect((yield* everything).info.memoryBytes).toBe(3 * gib + lowBytes);
-      expect(yield* openChanges.pipe(successor("gone"))).toEqual([]);
+      expect(yield* openChanges.pipe(successor("gone"))).toEqual({ changes: [], damaged: [] });
     }),
   ));
 
@@ -210,34 +210,76 @@ test("only the named domain's change is undone", () =>
       yield* killed(1, true);
       const other = { domain: DomainId.make(7), limits, onProgress: silent };
       expect(yield* recover(other).pipe(successor("gone"))).toEqual([]);
-      expect(yield* openChanges.pipe(successor("gone"))).toHaveLength(1);
+      expect((yield* openChanges.pipe(successor("gone"))).changes).toHaveLength(1);
     }),
   ));
 
-test.each([
-  ["steps/0", "[{"],
-  ["begun", undefined],
-  ["domains", undefined],
-  ["steps", undefined],
-])("a journal that somebody wrote over is named, and nothing is done: %s", (key, text) =>
+const damages = [
+  { key: "steps/0", text: "[{", domains: [domain] },
+  { key: "begun", text: undefined, domains: [domain] },
+  { key: "steps", text: undefined, domains: [domain] },
+  { key: "domains", text: undefined, domains: undefined },
+];
+
+test.each(damages)("a journal that somebody wrote over is named, and left: $key", (damage) =>
   run(
     Effect.gen(function* () {
       yield* runGuest(obedient);
       yield* killed(1, true);
+      const path = "/tool/virtflex/change/1";
       const store = yield* XenStore;
-      const path = `/tool/virtflex/change/1/${key}`;
-      yield* text === undefined ? store.remove(path) : store.write(path, text);
-      const error = yield* recover({ limits, onProgress: silent }).pipe(
-        successor("gone"),
-        Effect.flip,
-      );
-      expect(error).toMatchObject({
-        code: "JOURNAL_DAMAGED",
-        path: "/tool/virtflex/change/1",
-      });
+      const { text } = damage;
+      const at = `${path}/${damage.key}`;
+      yield* text === undefined ? store.remove(at) : store.write(at, text);
+      const before = yield* everything;
+
+      const { changes, damaged } = yield* openChanges.pipe(successor("gone"));
+      expect(changes).toEqual([]);
+      expect(damaged).toMatchObject([{ code: "JOURNAL_DAMAGED", path }]);
+      expect(damaged[0]?.domains).toEqual(damage.domains);
+      const refused = prepare(domain, limits, silent).pipe(successor("gone"), Effect.flip);
+      expect(yield* refused).toMatchObject({ code: "JOURNAL_DAMAGED", path });
+      expect(yield* recover({ limits, onProgress: silent }).pipe(successor("gone"))).toEqual([]);
+      expect(yield* everything).toEqual(before);
     }),
   ),
 );
+
+test("a journal that can't be read keeps nobody from another domain's", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      const before = yield* everything;
+      const store = yield* XenStore;
+      yield* Journal.open([DomainId.make(7)], shrinkPlan.steps).pipe(
+        Effect.provide(controllerLayer()),
+      );
+      yield* store.remove("/tool/virtflex/change/1/steps");
+      yield* killed(2, true);
+      const recovered = yield* recover({ limits, onProgress: silent }).pipe(successor("gone"));
+      expect(recovered).toMatchObject([{ domains: [domain], rollback: { left: [] } }]);
+      expect(yield* everything).toEqual(before);
+      yield* prepare(domain, limits, silent).pipe(successor("gone"));
+    }),
+  ));
+
+test("what somebody else is undoing is not planned upon", () =>
+  run(
+    Effect.gen(function* () {
+      yield* killed(1, false);
+      // The other takes it over between this one's look and its own attempt.
+      let looks = 0;
+      const late = Layer.succeed(
+        Controller,
+        Controller.of({
+          self: { ...self, pid: 5000 },
+          liveness: () => Effect.sync(() => (looks++ === 0 ? "gone" : "alive")),
+        }),
+      );
+      const error = yield* prepare(domain, limits, silent).pipe(Effect.provide(late), Effect.flip);
+      expect(error).toMatchObject({ _tag: "ChangeInProgress", domain });
+    }),
+  ));
 
 test("guests can't see the journal", () =>
   run(

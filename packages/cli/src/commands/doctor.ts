@@ -26,7 +26,7 @@ class Unwell extends Schema.TaggedError<Unwell>()("Unwell", {
 
 const limits = { deadlineMs: 60_000, graceMs: 5000 };
 
-/** What could not be undone. A journal that can't be read is told of, with its mend, where the journals are checked. */
+/** What could not be undone. A journal that can't be read is told of where the journals are checked. */
 const repairHost = recover({ limits, onProgress: progressView() }).pipe(
   Effect.map((changes) =>
     changes.flatMap(({ domains, rollback: { left } }) =>
@@ -39,7 +39,6 @@ const repairHost = recover({ limits, onProgress: progressView() }).pipe(
       ),
     ),
   ),
-  Effect.catchTag("JournalDamaged", () => Effect.succeed([])),
 );
 
 const checkChosenHost = Effect.fnUntraced(function* (repair: boolean) {

@@ -11,7 +11,7 @@ import { fail, type Finding, ok, warn } from "./Check.ts";
 
 const repair = "virtflex doctor --repair";
 
-type OpenChange = Effect.Success<typeof openChanges>[number];
+type OpenChange = Effect.Success<typeof openChanges>["changes"][number];
 
 const journalFinding = ({ path, domains, owner, controllerIs }: OpenChange): Finding => {
   const what = `${path}, of domain ${domains.join(", ")}`;
@@ -28,23 +28,19 @@ const journalFinding = ({ path, domains, owner, controllerIs }: OpenChange): Fin
 };
 
 /** What is to be said of changes that are not committed, and the domains that a controller works on, or may. */
-const checkJournals = openChanges.pipe(
-  Effect.map((changes) => ({
+const checkJournals = Effect.map(openChanges, ({ changes, damaged }) => {
+  const unreadable = damaged.map((error) =>
+    fail("journal", error.message, `xenstore-rm ${error.path}`),
+  );
+  const findings = [...changes.map(journalFinding), ...unreadable];
+  return {
     findings:
-      changes.length === 0
-        ? [ok("journal", "no change is under way or left behind")]
-        : changes.map(journalFinding),
+      findings.length === 0 ? [ok("journal", "no change is under way or left behind")] : findings,
     busy: changes
       .filter(({ controllerIs }) => controllerIs !== "gone")
       .flatMap(({ domains }) => domains),
-  })),
-  Effect.catchTag("JournalDamaged", (error) =>
-    Effect.succeed({
-      findings: [fail("journal", error.message, `xenstore-rm ${error.path}`)],
-      busy: [],
-    }),
-  ),
-);
+  };
+});
 
 const checkGuest = ({ guest, report }: SurveyedGuest, isBusy: boolean): Finding => {
   const check = `guest ${guest.name}`;
