@@ -18,7 +18,7 @@ die() {
 install_packages() {
 	command -v dpkg-query >/dev/null || die "this is not Debian: install what tools/setup/packages.txt names, by hand"
 	missing=
-	for package in $(awk -v groups=" $1 " '$1 !~ /^#/ && index(groups, " " $1 " ") { print $2 }' tools/setup/packages.txt); do
+	for package in $(awk -v groups=" $1 " '$1 !~ /^#/ && index(groups, " " $1 " ") && !seen[$2]++ { print $2 }' tools/setup/packages.txt); do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing="$missing $package"
 	done
 	[ -n "$missing" ] || return 0
