@@ -63,9 +63,11 @@ export const perform = Effect.fn("Interpreter.perform")(function* (
  */
 export const undo = Effect.fn("Interpreter.undo")(
   function* (inverse: Step, options: UndoOptions, onStatus: OnStatus) {
-    return inverse._tag === "request"
-      ? yield* takeBack(inverse, options, onStatus)
-      : yield* command(inverse);
+    if (inverse._tag === "request") return yield* takeBack(inverse, options, onStatus);
+    yield* command(inverse);
+    if (inverse._tag === "reserve") {
+      yield* (yield* Hypervisor).setLimit(inverse.domain, inverse.limitBytes);
+    }
   },
   namingTheGone,
   Effect.catchTag("DomainGone", () => Effect.void),

@@ -37,9 +37,11 @@ const changedOf = Effect.fnUntraced(function* (step: Step) {
   const { domain } = step;
   if (step._tag === "request")
     return (yield* Effect.forEach(step.vnodes, (vnode) => changedOfVnode(domain, vnode))).flat();
-  if (step._tag !== "limit") return [];
+  if (step._tag !== "limit" && step._tag !== "reserve") return [];
   const { limitBytes } = yield* (yield* Hypervisor).domain(domain);
-  return [{ domain, what: "memory limit", ...step.limitBytes, found: limitBytes }];
+  const planned =
+    step._tag === "limit" ? step.limitBytes : { from: step.limitBytes, to: step.limitBytes };
+  return [{ domain, what: "memory limit", ...planned, found: limitBytes }];
 });
 
 /**

@@ -390,6 +390,7 @@ test("a domain that is destroyed in the middle: a typed failure, its memory retu
         domain,
         pnode: PnodeId.make(3),
         reservedBytes: { from: 0, to: gib / 2 },
+        limitBytes: 4 * gib,
       } as const;
       const plan = { ...shrinkPlan, steps: [reserve, ...shrinkPlan.steps] };
       const fiber = yield* Effect.forkChild(failureOf(apply(plan, silently)));

@@ -1,7 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { NodeServices } from "@effect/platform-node";
-import { DomainId, NumaKeys } from "@virtflex/topo-model";
-import { type Hypervisor, XenStore } from "@virtflex/xen-control";
+import { DomainId, NumaKeys, PnodeId, type Step } from "@virtflex/topo-model";
+import { Hypervisor, XenStore } from "@virtflex/xen-control";
 import { type EmbeddedHost, layer as embeddedLayer } from "@virtflex/xen-control/embedded";
 import { Effect, Layer, type Scope } from "effect";
 import { apply, Controller, openChanges, prepare, recover } from "../src/index.ts";
@@ -40,9 +40,13 @@ const silent = () => Effect.void;
 const limits = { deadlineMs: 2000, graceMs: 500 };
 
 /** A controller that dies when `begun` steps were begun, the last of them done or not. */
-const killed = Effect.fnUntraced(function* (begun: number, lastDone: boolean) {
-  const { opened = "" } = yield* Journal.open([domain], shrinkPlan.steps);
-  for (const [index, step] of shrinkPlan.steps.slice(0, begun).entries()) {
+const killed = Effect.fnUntraced(function* (
+  begun: number,
+  lastDone: boolean,
+  steps: ReadonlyArray<Step> = shrinkPlan.steps,
+) {
+  const { opened = "" } = yield* Journal.open([domain], steps);
+  for (const [index, step] of steps.slice(0, begun).entries()) {
     yield* Journal.begin(opened, index + 1);
     if (lastDone || index < begun - 1) yield* perform(step, 2000, silent);
   }
@@ -120,6 +124,27 @@ test("a controller died when the guest was done, before it said what the domain 
       const { info } = yield* everything;
       expect([info.memoryBytes, info.targetBytes]).toEqual([3 * gib + lowBytes, 4 * gib]);
       yield* recover({ limits, onProgress: silent }).pipe(successor("gone"));
+      expect(yield* everything).toEqual(before);
+    }),
+  ));
+
+test("a controller died while it had the limit raised for a claim", () =>
+  run(
+    Effect.gen(function* () {
+      yield* runGuest(obedient);
+      const before = yield* everything;
+      yield* killed(1, false, [
+        {
+          _tag: "reserve",
+          domain,
+          pnode: PnodeId.make(3),
+          reservedBytes: { from: 0, to: gib },
+          limitBytes: 4 * gib,
+        },
+      ]);
+      yield* (yield* Hypervisor).setLimit(domain, 5 * gib);
+      const recovered = yield* recover({ limits, onProgress: silent }).pipe(successor("gone"));
+      expect(recovered).toMatchObject([{ domains: [domain], rollback: { left: [] } }]);
       expect(yield* everything).toEqual(before);
     }),
   ));

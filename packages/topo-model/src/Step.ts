@@ -21,6 +21,8 @@ export const ReserveStep = Schema.TaggedStruct("reserve", {
   domain: DomainId,
   pnode: PnodeId,
   reservedBytes: change(Bytes),
+  /** What the domain may hold meanwhile. Xen claims nothing above that and has it raised for a moment; to undo the step sets it again. */
+  limitBytes: Bytes,
 });
 
 /** The most memory that the domain may hold (maxmem). @since 0.1.0 */

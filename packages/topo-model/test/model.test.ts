@@ -23,6 +23,7 @@ const reserve = (on: number, bytes: number): Step => ({
   domain: domain(1),
   pnode: pnode(on),
   reservedBytes: { from: 0, to: bytes },
+  limitBytes: 4 * GiB,
 });
 const request = (of: number, bytes: number): Step => ({
   _tag: "request",

@@ -185,6 +185,7 @@ test("each step names the value that it finds", () => {
             ({ domain, pnode }) => domain === step.domain && pnode === step.pnode,
           );
           expect(held?.bytes ?? 0).toBe(step.reservedBytes.from);
+          expect(guest?.limitBytes).toBe(step.limitBytes);
           break;
         }
         case "limit":

@@ -37,11 +37,12 @@ const request = (op: RequestOp, tasks: Group, totals: Totals): Step => ({
   ...totals.target(tasks),
 });
 
-const reserve = (guest: Guest, pnode: PnodeId, bytes: number): Step => ({
+const reserve = (guest: Guest, pnode: PnodeId, bytes: number, totals: Totals): Step => ({
   _tag: "reserve",
   domain: guest.domain,
   pnode,
   reservedBytes: { from: 0, to: bytes },
+  limitBytes: totals.limitBytes(guest),
 });
 
 const vcpus = (guest: Guest, tasks: ReadonlyArray<Task>, online: boolean): ReadonlyArray<Step> => {
@@ -88,6 +89,10 @@ const pins = (ground: Ground, { guest, vnode, pnode }: Task): ReadonlyArray<Step
 class Totals {
   readonly #limits = new Map<Guest, { limit: number; targets: number }>();
   readonly #targets = new Map<Guest, number>();
+
+  limitBytes(guest: Guest): number {
+    return this.#limits.get(guest)?.limit ?? guest.limitBytes;
+  }
 
   limit(guest: Guest, tasks: ReadonlyArray<Task>): ReadonlyArray<Step> {
     const { limit: from, targets } = this.#limits.get(guest) ?? {
@@ -151,10 +156,10 @@ const moving = (
     pnode: { from, to },
   };
   return [
-    reserve(guest, to, bytes),
+    reserve(guest, to, bytes, totals),
     move,
     ...(arrives ? [...pins(ground, task), request("rehome", [task], totals)] : []),
-    reserve(guest, to, 0),
+    reserve(guest, to, 0, totals),
   ];
 };
 
@@ -171,13 +176,13 @@ const taking = (
       const bytes = Math.max(0, targetBytes - vnode.actualBytes);
       needs.set(pnode, (needs.get(pnode) ?? 0) + bytes);
     }
-    for (const [pnode, bytes] of needs) steps.push(reserve(guest, pnode, bytes));
+    for (const [pnode, bytes] of needs) steps.push(reserve(guest, pnode, bytes, totals));
     steps.push(...totals.limit(guest, group));
     if (kind === "expand") {
       steps.push(...group.flatMap((task) => pins(ground, task)), ...vcpus(guest, group, true));
     }
     steps.push(request(kind === "expand" ? "expand" : "resize", group, totals));
-    for (const pnode of needs.keys()) steps.push(reserve(guest, pnode, 0));
+    for (const pnode of needs.keys()) steps.push(reserve(guest, pnode, 0, totals));
   }
   return steps;
 };
