@@ -6,7 +6,7 @@ import { install } from "../../tools/lab/src/XenTests.ts";
 const minutes = (n: number) => n * 60_000;
 
 describe("Xen with the patches", () => {
-  for (const program of ["test-superpage-release", "test-rehome"]) {
+  for (const program of ["test-superpage-release", "test-rehome", "test-vnuma"]) {
     it(
       `passes ${program}, and complains of nothing`,
       onLab(function* ({ dom0 }) {
