@@ -191,12 +191,25 @@ XenDomain::Vcpu vcpu_of(uint32_t domain, uint32_t vcpu, bool online)
 	return { vcpu, online, cpus_in(hard), cpus_in(soft) };
 }
 
+xc_domaininfo_t living(uint32_t domain)
+{
+	xc_domaininfo_t info;
+	int got = xen().domain_getinfolist(xen().handle, domain, 1, &info);
+
+	check(got, "domain_getinfolist");
+	if (got != 1 || info.domain != domain || info.flags & XEN_DOMINF_dying)
+		throw XenFailure("ESRCH", "domain_getinfolist: no domain " + std::to_string(domain));
+	return info;
+}
+
 struct Vnuma {
 	uint32_t vnodes; /* 0 without virtual NUMA */
 	std::vector<xen_vmemrange_t> ranges;
 	std::vector<unsigned int> distances, node_of_vcpu;
 };
 
+/* Xen 4.17 frees the topology of a domain that begins to die, and may crash if it is asked for it then (xen/patches, 0014): it is asked
+ * of the living only, which leaves the moment between two hypercalls. */
 Vnuma vnuma_of(uint32_t domain)
 {
 	uint32_t vnodes = 1, ranges = 1, vcpus = 1;
@@ -205,6 +218,7 @@ Vnuma vnuma_of(uint32_t domain)
 	for (;;) {
 		uint32_t asked[] = { vnodes, ranges, vcpus };
 
+		living(domain);
 		vnuma.ranges.resize(ranges);
 		vnuma.distances.resize(static_cast<size_t>(vnodes) * vnodes);
 		vnuma.node_of_vcpu.resize(vcpus);
@@ -253,7 +267,8 @@ XenDomain describe(const xc_domaininfo_t &info)
 		if (xen().vcpu_getinfo(xen().handle, info.domain, vcpu, &state) == 0)
 			domain.vcpus.push_back(vcpu_of(info.domain, vcpu, state.online));
 	}
-	add_vnuma(domain);
+	if (!(info.flags & XEN_DOMINF_dying))
+		add_vnuma(domain);
 	return domain;
 }
 
@@ -371,17 +386,6 @@ void xen_set_limit(uint32_t domain, uint64_t bytes)
 	std::lock_guard<std::mutex> lock(mutex);
 
 	check(xen().domain_setmaxmem(xen().handle, domain, bytes / 1024), "domain_setmaxmem");
-}
-
-static xc_domaininfo_t living(uint32_t domain)
-{
-	xc_domaininfo_t info;
-	int got = xen().domain_getinfolist(xen().handle, domain, 1, &info);
-
-	check(got, "domain_getinfolist");
-	if (got != 1 || info.domain != domain || info.flags & XEN_DOMINF_dying)
-		throw XenFailure("ESRCH", "domain_claim_pages: no domain " + std::to_string(domain));
-	return info;
 }
 
 void xen_claim(uint32_t domain, uint64_t bytes)
