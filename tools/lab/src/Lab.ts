@@ -176,13 +176,21 @@ const tail = (file: string, lines = 60): string =>
 const guestTail = (logs: ReadonlyArray<string>): string =>
   logs.map((log) => `the end of ${log}:\n${tail(log)}`).join("\n");
 
-const say = (options: Options, line: string) => options.report?.(line) ?? Effect.void;
+const say = ({ report }: Pick<Options, "report">, line: string) => report?.(line) ?? Effect.void;
 
-/** Builds what the cache lacks of a flavour. @since 0.1.0 */
-export const prepare = Effect.fn("Lab.prepare")(function* (
-  options: Options,
-  accelerator: Accelerator,
+/** Builds what the cache lacks of a lab. @since 0.1.0 */
+export const build = Effect.fn("Lab.build")(function* (
+  options: Pick<Options, "flavour" | "accelerator" | "meter" | "report">,
 ) {
+  if (options.meter !== undefined && options.accelerator === "kvm") {
+    return yield* new InvalidOption({
+      option: "--meter",
+      message: "--meter: it counts what QEMU emulates; it can't be had with --accelerator kvm",
+    });
+  }
+  yield* checkFlavour(options.flavour);
+  const best = nestedKvm() && options.meter === undefined ? "kvm" : "tcg";
+  const accelerator = options.accelerator === "auto" ? best : options.accelerator;
   yield* checkTools;
   const report = ({ stage, event, seconds, usual }: Stage.Progress) => {
     switch (event) {
@@ -194,17 +202,20 @@ export const prepare = Effect.fn("Lab.prepare")(function* (
         return Effect.void;
     }
   };
-  const base = yield* Stage.ensure(stagesOf(options.flavour), report);
-  const payload = yield* Payload.collect(base.kernel);
+  const parts = yield* Stage.ensure(
+    {
+      ...stagesOf(options.flavour),
+      qemu: accelerator === "tcg" ? qemuStage() : undefined,
+      meter: options.meter && meterStage,
+    },
+    report,
+  );
+  const payload = yield* Payload.collect(parts.kernel);
   if (payload.missing.length > 0) {
     yield* say(options, `not built, so not in the guest: ${payload.missing.join(", ")}`);
   }
-  return {
-    ...base,
-    ...(yield* Stage.ensure({ payload: Payload.stageOf(payload) }, report)),
-    ...(accelerator === "tcg" && (yield* Stage.ensure({ qemu: qemuStage() }, report))),
-    ...(options.meter && (yield* Stage.ensure({ meter: meterStage }, report))),
-  };
+  const { payload: path } = yield* Stage.ensure({ payload: Payload.stageOf(payload) }, report);
+  return { ...parts, payload: path, accelerator };
 });
 
 const machineOf = (
@@ -216,15 +227,15 @@ const machineOf = (
     readonly linux: string;
     readonly kernel: string;
     readonly payload: string;
-    readonly qemu?: string;
-    readonly meter?: string;
+    readonly qemu: string | undefined;
+    readonly meter: string | undefined;
+    readonly accelerator: Accelerator;
   },
-  accelerator: Accelerator,
 ): Machine => {
   const state = stateOf(options.name);
   return {
     shape: options.shape,
-    accelerator,
+    accelerator: built.accelerator,
     qemu: join(built.qemu ?? "/usr/bin", "qemu-system-x86_64"),
     xen: join(built.hypervisor, "xen"),
     kernel: join(built.linux, "vmlinuz"),
@@ -482,25 +493,16 @@ export const attach = Effect.fn("Lab.attach")(function* (name: string) {
 
 const start = Effect.fn("Lab.start")(function* (options: Options) {
   yield* checkName(options.name);
-  if (options.meter !== undefined && options.accelerator === "kvm") {
-    return yield* new InvalidOption({
-      option: "--meter",
-      message: "--meter: it counts what QEMU emulates; it can't be had with --accelerator kvm",
-    });
-  }
-  yield* checkFlavour(options.flavour);
-  const best = nestedKvm() && options.meter === undefined ? "kvm" : "tcg";
-  const accelerator = options.accelerator === "auto" ? best : options.accelerator;
-  const built = yield* prepare(options, accelerator);
+  const built = yield* build(options);
   const plan: Plan = {
     name: options.name,
     state: stateOf(options.name),
-    machine: machineOf(options, built, accelerator),
+    machine: machineOf(options, built),
     bootTimeoutMillis: Duration.toMillis(
       Duration.fromInputUnsafe(options.bootTimeout ?? Duration.minutes(5)),
     ),
   };
-  yield* say(options, `booting Xen and dom0 (${accelerator})`);
+  yield* say(options, `booting Xen and dom0 (${built.accelerator})`);
   const supervised = yield* supervise(plan);
   const lab = yield* attach(options.name);
   return { lab, release: supervised.release };

@@ -146,15 +146,18 @@ const build = Effect.fn("Stage.build")(function* (
   return final;
 });
 
+type Results<Stages> = {
+  readonly [Name in keyof Stages]: Stages[Name] extends Stage ? string : string | undefined;
+};
+
 /**
- * Makes the results of the stages, and of all that they need, where the cache lacks them; two at a time.
+ * Makes the results of the stages, and of all that they need, where the cache lacks them; two at a time. Those that are undefined are not wanted.
  *
  * @since 0.1.0
  */
-export const ensure = Effect.fn("Stage.ensure")(function* <Name extends string>(
-  stages: Readonly<Record<Name, Stage>>,
-  report: (progress: Progress) => Effect.Effect<void>,
-) {
+export const ensure = Effect.fn("Stage.ensure")(function* <
+  const Stages extends Readonly<Record<string, Stage | undefined>>,
+>(stages: Stages, report: (progress: Progress) => Effect.Effect<void>) {
   const semaphore = yield* Semaphore.make(2);
   const started = new Map<string, Effect.Effect<string, StageFailed | MissingTool>>();
 
@@ -197,10 +200,10 @@ export const ensure = Effect.fn("Stage.ensure")(function* <Name extends string>(
     });
 
   const all = yield* Effect.all(
-    (Object.entries(stages) as Array<[Name, Stage]>).map(([name, stage]) =>
-      Effect.map(once(stage), (path) => [name, path] as const),
+    Object.entries(stages).flatMap(([name, stage]) =>
+      stage === undefined ? [] : [Effect.map(once(stage), (path) => [name, path] as const)],
     ),
     { concurrency: "unbounded" },
   );
-  return Object.fromEntries(all) as Record<Name, string>;
+  return Object.fromEntries(all) as Results<Stages>;
 });

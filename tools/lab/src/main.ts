@@ -40,6 +40,35 @@ const json = Flag.Boolean("json").pipe(
   Flag.withDefault(false),
 );
 
+const xen = Flag.Literals("xen", ["release", "debug", "stock"]).pipe(
+  Flag.withDescription("The hypervisor's build: stock is without our patches"),
+  Flag.withDefault("release"),
+);
+
+const kernel = Flag.Literals("kernel", ["stock", "patched", "debug"]).pipe(
+  Flag.withDescription("The guests' kernel: Debian's, or built with our patches"),
+  Flag.withDefault("stock"),
+);
+
+const accelerator = Flag.Literals("accelerator", ["auto", "kvm", "tcg"]).pipe(
+  Flag.withDescription("auto: kvm where it can nest, else emulation"),
+  Flag.withDefault("auto"),
+);
+
+const meter = Flag.Boolean("meter").pipe(
+  Flag.withDescription("Load the NUMA meter (docs/numa-meter.md)"),
+  Flag.withDefault(false),
+);
+
+const build = Command.make("build", { xen, kernel, accelerator, meter }, (flags) =>
+  Lab.build({
+    flavour: { xen: flags.xen, kernel: flags.kernel },
+    accelerator: flags.accelerator,
+    meter: flags.meter ? [] : undefined,
+    report: say,
+  }),
+).pipe(Command.withDescription("Build what is missing, and boot nothing"));
+
 const up = Command.make(
   "up",
   {
@@ -63,26 +92,14 @@ const up = Command.make(
       ),
       Flag.optional,
     ),
-    xen: Flag.Literals("xen", ["release", "debug", "stock"]).pipe(
-      Flag.withDescription("The hypervisor's build: stock is without our patches"),
-      Flag.withDefault("release"),
-    ),
-    kernel: Flag.Literals("kernel", ["stock", "patched", "debug"]).pipe(
-      Flag.withDescription("The guests' kernel: Debian's, or built with our patches"),
-      Flag.withDefault("stock"),
-    ),
+    xen,
+    kernel,
     xenArguments: Flag.String("xen-args").pipe(
       Flag.withDescription("More of Xen's command line"),
       Flag.optional,
     ),
-    accelerator: Flag.Literals("accelerator", ["auto", "kvm", "tcg"]).pipe(
-      Flag.withDescription("auto: kvm where it can nest, else emulation"),
-      Flag.withDefault("auto"),
-    ),
-    meter: Flag.Boolean("meter").pipe(
-      Flag.withDescription("Load the NUMA meter (docs/numa-meter.md)"),
-      Flag.withDefault(false),
-    ),
+    accelerator,
+    meter,
     meterOptions: Flag.String("meter-options").pipe(
       Flag.withDescription("The same with options of it, such as cache=2M,sample=16,start=on"),
       Flag.optional,
@@ -326,6 +343,7 @@ const console_ = Command.make(
 const lab = Command.make("lab").pipe(
   Command.withDescription("A real Xen host with NUMA nodes, and guests with vnodes, in QEMU"),
   Command.withSubcommands([
+    build,
     up,
     status,
     exec,

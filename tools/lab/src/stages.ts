@@ -28,7 +28,8 @@ const list = (text: string) => text.trim().split(/\s+/).join("\n");
 const buildPackages = list(`
   build-essential bison flex python3-dev python3-setuptools python-is-python3 acpica-tools libglib2.0-dev
   liblzma-dev libncurses-dev libpixman-1-dev libyajl-dev pkg-config uuid-dev zlib1g-dev libzstd-dev libaio-dev
-  libext2fs-dev libxen-dev file bc perl ccache autoconf automake`);
+  libext2fs-dev libxen-dev file bc perl ccache autoconf automake libelf-dev kmod cpio
+  ninja-build meson libfdt-dev libattr1-dev libcap-ng-dev`);
 
 const dom0Packages = list(`
   xen-utils-4.17 xen-utils-common xenstore-utils busybox-static kmod iproute2 numactl util-linux procps netbase
@@ -36,12 +37,6 @@ const dom0Packages = list(`
 
 const dom0Modules = list(`
   virtio_pci virtio_blk virtio_console ext4 9pnet_virtio 9p xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs`);
-
-const kernelBuildPackages = list(`build-essential bison flex bc libelf-dev kmod cpio ccache`);
-
-const qemuBuildPackages = list(`
-  build-essential ninja-build meson pkg-config python3 libglib2.0-dev libpixman-1-dev libfdt-dev libattr1-dev
-  libcap-ng-dev zlib1g-dev ccache`);
 
 const guestPackages = list(`
   busybox-static bash coreutils grep sed libc6 libgomp1 libomp5-14 libstdc++6 numactl xenstore-utils kmod procps
@@ -206,11 +201,7 @@ export const kernelOf = ({ kernel = "stock" }: Flavour): Stage => {
       PATCHES: ours.length > 0 ? kernelPatchFolder : "",
     },
     needs: {
-      BUILDROOT: {
-        ...buildroot,
-        name: "kernel-buildroot",
-        environment: { PACKAGES: kernelBuildPackages },
-      },
+      BUILDROOT: buildroot,
       KERNEL_SOURCE: {
         name: "kernel-source",
         script: script("kernel-source"),
@@ -238,11 +229,7 @@ export const qemuStage = (): Stage => {
     files: [script("in-buildroot"), devices, ...ours],
     environment: { DEVICES: devices, PATCHES: ours.join("\n") },
     needs: {
-      BUILDROOT: {
-        ...buildroot,
-        name: "qemu-buildroot",
-        environment: { PACKAGES: qemuBuildPackages },
-      },
+      BUILDROOT: buildroot,
       QEMU_SOURCE: qemuSource,
     },
     usual: "4–8 min",

@@ -36,7 +36,8 @@ rm -rf --one-file-system "$final".tmp.*
 find "$(dirname "$final")" -maxdepth 1 -name "$(basename "${final%-*}")-????????????????" -mtime +7 -exec rm -rf --one-file-system {} +
 OUT=$(mktemp -d "$final.tmp.XXXXXX")
 export OUT
-run "${contained[@]}" bash "$script" 9>&-
+# Linux shares the CPUs by session first (sched(7), autogroup): a new one is not nice because its processes are.
+run "${contained[@]}" bash -c '(nice >/proc/self/autogroup) 2>/dev/null; exec bash "$0"' "$script" 9>&-
 chmod 755 "$OUT"
 mv -T "$OUT" "$final"
 OUT=

@@ -22,6 +22,7 @@ it.each([
   ["up --xen fast", 2, '"release" | "debug"'],
   ["up --name ../x", 2, 'LAB_INVALID_OPTION: --name: "../x"'],
   ["up --meter-options cash=2M", 2, 'LAB_INVALID_OPTION: --meter-options: "cash=2M"'],
+  ["build --meter --accelerator kvm", 2, "LAB_INVALID_OPTION: --meter"],
   ["up --meter --accelerator kvm", 2, "LAB_INVALID_OPTION: --meter"],
   ["down --name ../x", 2, 'LAB_INVALID_OPTION: --name: "../x"'],
   ["exec true --timeout 0", 2, "LAB_INVALID_OPTION: --timeout: 0"],

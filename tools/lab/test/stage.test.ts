@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   existsSync,
@@ -36,7 +36,7 @@ const stage = (name: string, script: string, more: Partial<Stage.Stage> = {}): S
   return { name, script: file, files: [], environment: {}, needs: {}, usual: "0 s", ...more };
 };
 
-const ensure = (stages: Record<string, Stage.Stage>, events: Array<string> = []) =>
+const ensure = (stages: Record<string, Stage.Stage | undefined>, events: Array<string> = []) =>
   Stage.ensure(stages, ({ stage, event }) =>
     Effect.sync(() => void events.push(`${stage} ${event}`)),
   );
@@ -78,8 +78,9 @@ describe("building", () => {
     const left = stage("left", 'cp "$BASE/x" "$OUT/y"', { needs: { BASE: base } });
     const right = stage("right", 'cp "$BASE/x" "$OUT/z"', { needs: { BASE: base } });
     const events: Array<string> = [];
-    const { left: where } = await Effect.runPromise(ensure({ left, right }, events));
-    expect(readFileSync(join(where ?? "", "y"), "utf8")).toBe("made\n");
+    const made = await Effect.runPromise(ensure({ left, right, unwanted: undefined }, events));
+    expect(Object.keys(made)).toEqual(["left", "right"]);
+    expect(readFileSync(join(made["left"] ?? "", "y"), "utf8")).toBe("made\n");
     expect(events.filter((event) => event === "base building")).toHaveLength(1);
 
     const again: Array<string> = [];
@@ -107,6 +108,21 @@ describe("building", () => {
     expect(readdirSync(Stage.cacheDirectory()).filter((name) => name.includes(".tmp."))).toEqual(
       [],
     );
+  });
+
+  it("is as nice as its builder, and so is its session where Linux shares the CPUs by session", () => {
+    const out = join(folder, "nice-0123456789abcdef");
+    const { script } = stage("nice", 'nice >"$OUT/own"; cp /proc/self/autogroup "$OUT" || true');
+    const runStage = join(import.meta.dirname, "..", "stages", "run-stage.sh");
+    execFileSync("nice", ["-n", "7", "bash", runStage, out, script, join(folder, "lock")]);
+    const own = Number(execFileSync("nice", { encoding: "utf8" }));
+    const expected = Math.min(19, own + 7);
+    expect(readFileSync(join(out, "own"), "utf8")).toBe(`${String(expected)}\n`);
+    if (existsSync("/proc/self/autogroup")) {
+      expect(readFileSync(join(out, "autogroup"), "utf8")).toMatch(
+        new RegExp(` nice ${String(expected)}\n$`),
+      );
+    }
   });
 
   it("leaves no builder behind when it is interrupted", async () => {
