@@ -3,6 +3,7 @@
  * seeds S, S + 1, …, from each of which all follows, so that `--runs 1 --seed S` repeats one; without options each fault comes at each step once.
  * The exit status is 1 if anything is not as it should be.
  */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime";
 import { Faults, sharedLab } from "@virtflex/lab";
 import { Console, Effect } from "effect";
 import { numberOption } from "./Arguments.ts";
@@ -61,4 +62,5 @@ const bench = Effect.gen(function* () {
   if (outcomes.some(({ wrong }) => wrong.length > 0)) process.exitCode = 1;
 });
 
-await Effect.runPromise(Effect.scoped(bench));
+// Ctrl-C ends it as an error does.
+NodeRuntime.runMain(Effect.scoped(bench));
