@@ -33,15 +33,24 @@ const changedOfVnode = Effect.fnUntraced(function* (
   ];
 });
 
-const changedOf = Effect.fnUntraced(function* (step: Step) {
+const limitOf = Effect.fnUntraced(function* (domain: DomainId) {
+  return (yield* (yield* Hypervisor).domain(domain)).limitBytes;
+});
+
+/** What a step's plan says of the domain's memory limit; to reserve leaves it as it is. */
+const plannedLimit = (step: Step) => {
+  if (step._tag === "reserve") return { from: step.limitBytes, to: step.limitBytes };
+  return step._tag === "limit" ? step.limitBytes : undefined;
+};
+
+const changedOf = Effect.fnUntraced(function* (step: Step, limits: ReadonlyMap<DomainId, number>) {
   const { domain } = step;
   if (step._tag === "request")
     return (yield* Effect.forEach(step.vnodes, (vnode) => changedOfVnode(domain, vnode))).flat();
-  if (step._tag !== "limit" && step._tag !== "reserve") return [];
-  const { limitBytes } = yield* (yield* Hypervisor).domain(domain);
-  const planned =
-    step._tag === "limit" ? step.limitBytes : { from: step.limitBytes, to: step.limitBytes };
-  return [{ domain, what: "memory limit", ...planned, found: limitBytes }];
+  const limit = plannedLimit(step);
+  return limit === undefined
+    ? []
+    : [{ domain, what: "memory limit", ...limit, found: limits.get(domain) }];
 });
 
 /**
@@ -50,8 +59,15 @@ const changedOf = Effect.fnUntraced(function* (step: Step) {
  */
 export const checkCurrent = Effect.fn("Stale.checkCurrent")(
   function* (steps: ReadonlyArray<Step>) {
+    const limited = new Set(steps.filter(plannedLimit).map(({ domain }) => domain));
+    const limits = new Map(
+      yield* Effect.forEach(limited, (domain) =>
+        Effect.map(limitOf(domain), (bytes) => [domain, bytes] as const),
+      ),
+    );
+    const changes = yield* Effect.forEach(steps, (step) => changedOf(step, limits));
     const all = new Map<string, Changed>();
-    for (const changed of (yield* Effect.forEach(steps, changedOf)).flat()) {
+    for (const changed of changes.flat()) {
       const key = `${changed.domain} ${changed.what}`;
       all.set(key, { ...(all.get(key) ?? changed), to: changed.to });
     }
