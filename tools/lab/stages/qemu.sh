@@ -15,7 +15,7 @@ cp "$DEVICES" "$OUT/tmp/qemu/configs/devices/x86_64-softmmu/virtflex.mak"
 in_buildroot "$OUT/tmp" bash -euc 'cd build
 	../qemu/configure --target-list=x86_64-softmmu --without-default-features --without-default-devices \
 		--with-devices-x86_64=virtflex --audio-drv-list= --prefix=/usr \
-		--enable-system --enable-tcg --enable-plugins --enable-attr --enable-virtfs --enable-cap-ng
+		--enable-system --enable-tcg --enable-plugins --enable-attr --enable-virtfs --enable-cap-ng --disable-debug-info
 	ninja -j "$0" qemu-system-x86_64' "$JOBS"
 cp "$OUT/tmp/build/qemu-system-x86_64" "$OUT/"
 rm -r "$OUT/tmp"
